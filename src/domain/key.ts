@@ -1,0 +1,41 @@
+import { BackupError } from "./errors.ts";
+
+declare const brand: unique symbol;
+
+/** A relative path on a destination, such as `db7/daily/files/_etc-2026-11-21_02_36_45.tar.gz`. Built by `toKey()` only. */
+export type Key = string & { readonly [brand]: "Key" };
+
+const MAX_KEY_BYTES = 1024;
+const MAX_COMPONENT_BYTES = 255;
+
+function utf8Length(text: string): number {
+  let bytes = 0;
+  for (const character of text) {
+    const point = character.codePointAt(0) ?? 0;
+    bytes += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+  }
+  return bytes;
+}
+
+/** Why `text` cannot be a key, or `undefined` when it can. */
+export function keyProblem(text: string): string | undefined {
+  if (text === "") return "it is empty";
+  if (utf8Length(text) > MAX_KEY_BYTES) return `it is longer than ${MAX_KEY_BYTES} bytes`;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+  if (/[\u0000-\u001f\u007f]/.test(text)) return "it holds a control character";
+  for (const component of text.split("/")) {
+    if (component === "" || component === "." || component === "..") return `it has the component "${component}"`;
+    if (utf8Length(component) > MAX_COMPONENT_BYTES) return `a component is longer than ${MAX_COMPONENT_BYTES} bytes`;
+  }
+  return undefined;
+}
+
+/**
+ * Check that `text` is a relative path that stays below the destination.
+ * @throws {BackupError} DATA_DAMAGED when it is not.
+ */
+export function toKey(text: string): Key {
+  const problem = keyProblem(text);
+  if (problem === undefined) return text as Key;
+  throw new BackupError("DATA_DAMAGED", `Cannot use ${JSON.stringify(text.slice(0, 200))} as a key: ${problem}`);
+}
