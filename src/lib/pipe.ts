@@ -1,0 +1,83 @@
+import { execFile } from "node:child_process";
+import { closeSync, constants, fstatSync, futimesSync, openSync, readSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { childEnvironment } from "./environment.ts";
+
+/** Start of the name of the directory that holds pipes for the milliseconds until they are open. */
+export const PIPE_DIRECTORY_PREFIX = "twindb-backup-pipes-";
+
+/**
+ * A pipe of the kernel that can be handed to programs at both ends.
+ *
+ * Node cannot make one, so it is a FIFO that is unlinked as soon as it is open. `witness` is a second,
+ * non-blocking read end of our own: while it is open, a writer whose reader quit waits instead of dying, so
+ * that the bytes nobody read can be seen.
+ */
+export class Pipe {
+  readonly #open = new Map<"read" | "write" | "witness", number>();
+
+  constructor(path: string) {
+    // Opening for both ways does not block on Linux, and lets the one-way ends open without waiting for each other.
+    const both = openSync(path, constants.O_RDWR);
+    this.#open.set("read", openSync(path, constants.O_RDONLY));
+    this.#open.set("write", openSync(path, constants.O_WRONLY));
+    this.#open.set("witness", openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));
+    closeSync(both);
+    futimesSync(this.end("witness"), 0, 0);
+  }
+
+  /** The file descriptor of an end that is still open here. */
+  end(name: "read" | "write" | "witness"): number {
+    const fd = this.#open.get(name);
+    if (fd === undefined) throw new TypeError(`the ${name} end of the pipe is closed`);
+    return fd;
+  }
+
+  /** Close one end here; closing twice is no error. */
+  close(name: "read" | "write" | "witness"): void {
+    const fd = this.#open.get(name);
+    if (fd === undefined) return;
+    this.#open.delete(name);
+    closeSync(fd);
+  }
+
+  closeAll(): void {
+    for (const name of ["read", "write", "witness"] as const) this.close(name);
+  }
+
+  /**
+   * When the last write ended, in milliseconds; 0 when nothing was ever written; `undefined` once the witness is closed.
+   * The kernel stamps a pipe at each write, and it was stamped with 0 when it was made.
+   */
+  lastWrite(): number | undefined {
+    const fd = this.#open.get("witness");
+    return fd === undefined ? undefined : fstatSync(fd).mtimeMs;
+  }
+
+  /** Whether bytes lie in the pipe that nobody read. Takes one out, so ask only after the reader is gone. */
+  hasLeftover(): boolean {
+    try {
+      return readSync(this.end("witness"), Buffer.alloc(1)) > 0;
+    } catch (error) {
+      // Nothing to read while a writer still has it open.
+      if ((error as NodeJS.ErrnoException).code === "EAGAIN") return false;
+      throw error;
+    }
+  }
+}
+
+/** Open `count` pipes. */
+export async function openPipes(count: number): Promise<Pipe[]> {
+  if (count === 0) return [];
+  const directory = await mkdtemp(join(tmpdir(), PIPE_DIRECTORY_PREFIX));
+  try {
+    const paths = Array.from({ length: count }, (_, index) => join(directory, String(index)));
+    await promisify(execFile)("mkfifo", ["-m", "600", "--", ...paths], { env: childEnvironment() });
+    return paths.map((path) => new Pipe(path));
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
