@@ -21,24 +21,27 @@ export type LoadedConfig = { readonly config: Config; readonly warnings: readonl
  */
 export async function loadConfig(path: string, { uid }: { readonly uid: number }): Promise<LoadedConfig> {
   const { text, isReadableByOthers } = await readConfigFile(path, { uid });
-  const loaded = parseConfig(text, { path, hostname: hostname() });
-  if (!isReadableByOthers || secretsOf(loaded.config).length === 0) return loaded;
+  const { config, warnings, holdsSecret } = parseConfig(text, { path, hostname: hostname() });
+  if (!isReadableByOthers || !holdsSecret) return { config, warnings };
   const warning = `other users may read the secrets in ${path}, run "chmod 0600 ${path}"`;
-  return { ...loaded, warnings: [...loaded.warnings, warning] };
+  return { config, warnings: [...warnings, warning] };
 }
+
+/** A checked text. It may hold secrets of sections that the config has no use for. */
+type ParsedConfig = LoadedConfig & { readonly holdsSecret: boolean };
 
 /**
  * Check the text of a config file. `path` only names it; `hostname` is used when the text sets none.
  * @throws {ConfigError} with every problem, in file order.
  */
-export function parseConfig(text: string, origin: { readonly path: string; readonly hostname: string }): LoadedConfig {
+export function parseConfig(text: string, origin: { readonly path: string; readonly hostname: string }): ParsedConfig {
   const ini = parseIni(text);
   const findings = new Findings(ini);
   findUnknown(ini, findings);
   const settings = readSettings((section) => textsOf(ini, section, findings), findings);
   const config = configOf(settings, { ini, ...origin }, findings);
   if (findings.problems.length > 0) throw new ConfigError(origin.path, findings.problems);
-  return { config, warnings: findings.warnings };
+  return { config, warnings: findings.warnings, holdsSecret: secretsIn(settings).length > 0 };
 }
 
 /** Every secret of a config, for the filter that keeps them out of logs. */

@@ -61,8 +61,14 @@ export class Findings {
     const found = section === this.#ini.defaults.name ? this.#ini.defaults : this.#ini.sections.get(section);
     const inherited = this.#ini.defaults.entries.get(key ?? "");
     const line = found && (found.entries.get(key ?? "") ?? inherited ?? found).line;
-    return { line, place: key === undefined ? `[${section}]` : `[${section}] ${key}`, text };
+    return { line, place: placeOf(section, key), text };
   }
+}
+
+/** The rest of a secret that was broken over two lines looks like a key: show names only. */
+function placeOf(section: string, key: string | undefined): string {
+  if (key === undefined) return `[${section}]`;
+  return `[${section}] ${/^[\w. -]{1,40}$/.test(key) ? key : "(not shown)"}`;
 }
 
 function inFileOrder(findings: readonly Finding[]): string[] {

@@ -65,9 +65,12 @@ class IniReader {
       return;
     }
     this.#indent = indent;
-    const name = /^\[([^\]]+)\]/.exec(content)?.[1];
-    if (name !== undefined) this.#openSection(name, line);
-    else if (this.#section === undefined) this.#problem(line, "the line stands before the first [section]");
+    const [, name, rest = ""] = /^\[([^\]]+)\]\s*(.*)$/s.exec(content) ?? [];
+    if (name !== undefined) {
+      this.#openSection(name, line);
+      // The predecessor ignored such text; a setting must not get lost in it.
+      if (/^[^#;]/.test(rest)) this.#problem(line, "text follows the section's name, it belongs in a line of its own");
+    } else if (this.#section === undefined) this.#problem(line, "the line stands before the first [section]");
     else this.#openEntry(this.#section, content, line);
   }
 

@@ -13,7 +13,8 @@ export type SampleOptions = {
 
 /**
  * Write a commented config for a destination on this host.
- * @throws {BackupError} USAGE when a path has a control character, which no line of the file can hold.
+ * @throws {BackupError} USAGE when a value has a control character, or `directory` ends with a quote: no line of the
+ * file can say that.
  */
 export function sampleConfig({ directory, sources, hostname }: SampleOptions): string {
   const dirs = sources.map(quoteShellWord).join(" ");
@@ -34,7 +35,7 @@ ${hostname === undefined ? "#hostname = db1" : `hostname = ${iniValue(hostname)}
 backup_destination = local
 
 [local]
-backup_dir = "${iniValue(directory)}"
+backup_dir = "${iniValue(directory, /\p{Cc}|["']$/u)}"
 
 [compression]
 # gzip, pigz, bzip2, lbzip2, zstd, xz, lz4 or none.
@@ -58,11 +59,13 @@ run_yearly = yes
 `;
 }
 
-function iniValue(text: string): string {
-  if (/\p{Cc}/u.test(text)) {
-    throw new BackupError("USAGE", `Cannot write ${JSON.stringify(text)} to a config: it holds a control character`, {
+function iniValue(text: string, unsayable = /\p{Cc}/u): string {
+  if (!unsayable.test(text)) return text.replaceAll("%", "%%");
+  throw new BackupError(
+    "USAGE",
+    `Cannot write ${JSON.stringify(text)} to a config: it holds a control character or quote`,
+    {
       hint: "Rename the directory, or name another one.",
-    });
-  }
-  return text.replaceAll("%", "%%");
+    },
+  );
 }

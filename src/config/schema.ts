@@ -82,7 +82,7 @@ const paths = v.pipe(
 );
 
 const flag = v.pipe(
-  v.string(),
+  line,
   v.check(
     (text) => Object.hasOwn(BOOLEANS, text.toLowerCase()),
     ({ input }) => `${show(input)} is neither yes nor no`,
@@ -92,7 +92,7 @@ const flag = v.pipe(
 
 function integer(least: number, most = 1_000_000_000) {
   return v.pipe(
-    v.string(),
+    line,
     v.regex(/^\s*[+-]?\d+(?:_\d+)*\s*$/, ({ input }) => `${show(input)} is not a whole number`),
     v.transform((text) => Number(text.replaceAll("_", ""))),
     v.minValue(least, ({ input }) => `${input} is too small, the least is ${least}`),
@@ -101,10 +101,11 @@ function integer(least: number, most = 1_000_000_000) {
 }
 
 function choice<const T extends readonly string[]>(options: T) {
-  return v.picklist(options, ({ input }) => {
+  const message = ({ input }: { input: unknown }) => {
     const close = nearest(String(input), options);
     return `${show(input)} is none of ${options.join(", ")}${close === undefined ? "" : `, did you mean "${close}"?`}`;
-  });
+  };
+  return v.pipe(line, v.picklist(options, message));
 }
 
 /** A text for which an empty value means the same as no line at all. */
@@ -254,7 +255,8 @@ export function readSettings(textsOf: (section: SectionName) => Texts, findings:
 
 function readSection(name: SectionName, texts: Texts, findings: Findings): unknown {
   const { issues = [] } = v.safeParse(SECTIONS[name], texts);
-  const wrong = new Map(issues.map((issue) => [v.getDotPath(issue)?.split(".")[0] ?? "", issue.message]));
+  // In reverse, so that of several messages about one value the first stays.
+  const wrong = new Map(issues.toReversed().map((issue) => [v.getDotPath(issue)?.split(".")[0] ?? "", issue.message]));
   for (const [key, message] of wrong) findings.problem(name, key, message);
   return v.parse(SECTIONS[name], Object.fromEntries(Object.entries(texts).filter(([key]) => !wrong.has(key))));
 }

@@ -66,7 +66,7 @@ function findUnknownKeys(
 ): void {
   const used = new Set([...known, ...referencesIn(section), ...referencesIn(ini.defaults)]);
   for (const key of section.entries.keys()) {
-    if (!used.has(key)) findings.problem(section.name, printable(key), unknownKey(key, known));
+    if (!used.has(key)) findings.problem(section.name, key, unknownKey(key, known));
   }
 }
 
@@ -75,11 +75,6 @@ function unknownKey(key: string, known: readonly string[]): string {
   if (close !== undefined) return `unknown key, did you mean "${close}"?`;
   const homes = SECTION_NAMES.filter((name) => keysOf(name).includes(key)).map((name) => `[${name}]`);
   return homes.length === 0 ? "unknown key" : `unknown key here, it belongs in ${homes.join(" or ")}`;
-}
-
-/** The rest of a secret that was broken over two lines looks like a key: show names only. */
-function printable(key: string): string {
-  return /^[\w. -]{1,40}$/.test(key) ? key : "(not shown)";
 }
 
 function referencesIn(section: IniSection): Set<string> {
