@@ -15,7 +15,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   modifier: ["domain", "lib"],
   source: ["domain", "lib"],
   status: ["domain", "lib", "destination/destination.ts"],
-  config: ["domain", "lib"],
+  config: ["domain", "lib", "destination/options.ts", "modifier/options.ts"],
   job: [
     "domain",
     "lib",
