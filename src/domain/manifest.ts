@@ -30,6 +30,10 @@ function flatten(key: Key): string {
   return [...parts.slice(0, fixed), rest].join(".");
 }
 
+function pathOf(key: Key, state: ManifestState): string {
+  return `${manifestPrefix(key.slice(0, key.indexOf("/")))}${flatten(key)}${EXTENSION[state]}`;
+}
+
 function unflatten(flat: string): string | undefined {
   const [, interval, media, timed] = TIMED.exec(flat) ?? [];
   const [, binlog] = BINLOG.exec(flat) ?? [];
@@ -45,7 +49,7 @@ function unflatten(flat: string): string | undefined {
  */
 export function manifestKey(key: Key, state: ManifestState = "complete"): Key {
   if (parseCopyKey(key) === undefined) throw new TypeError(`"${key}" is not the key of a copy`);
-  const path = `${manifestPrefix(key.slice(0, key.indexOf("/")))}${flatten(key)}${EXTENSION[state]}`;
+  const path = pathOf(key, state);
   const problem = keyProblem(path);
   if (problem === undefined) return toKey(path);
   throw new BackupError("CONFIG_INVALID", `Cannot store "${key}": its manifest cannot be named, ${problem}`, {
@@ -62,5 +66,5 @@ export function parseManifestKey(path: Key): { readonly key: Key; readonly state
   const key = toKey(text);
   const state = extension === EXTENSION.complete ? "complete" : "unfinished";
   // A name that we would write differently is none of ours.
-  return parseCopyKey(key) !== undefined && manifestKey(key, state) === path ? { key, state } : undefined;
+  return parseCopyKey(key) !== undefined && pathOf(key, state) === path ? { key, state } : undefined;
 }

@@ -8,7 +8,7 @@ const SUFFIXES = String.raw`((?:\.(?:gz|bz|zst|xz|lz4))?(?:\.gpg)?)`;
 const FILES_NAME = new RegExp(`^(.*)-(${STAMP_PATTERN})\\.tar${SUFFIXES}$`, "s");
 const MYSQL_NAME = new RegExp(`^mysql-(${STAMP_PATTERN})\\.xbstream${SUFFIXES}$`);
 const BINLOG_NAME = new RegExp(`^(.+)\\.(\\d{6,10})${SUFFIXES}$`, "s");
-const ANY_NAME = new RegExp(`^(.*?)${SUFFIXES}$`, "s");
+const ANY_NAME = new RegExp(`^(.+?)${SUFFIXES}$`, "s");
 
 /** What the name of a timed copy says. */
 export type TimedName = { readonly stamp: Stamp; readonly takenAt: Date; readonly suffixes: readonly string[] };
@@ -135,10 +135,7 @@ export function stampOf(key: Key): Stamp | undefined {
   return (parseMysqlName(name) ?? parseFilesName(name))?.stamp;
 }
 
-/**
- * The key without the suffixes of its name: what a binlog is called in its status.
- * @throws {BackupError} DATA_DAMAGED when nothing but suffixes is left.
- */
+/** The key without the suffixes of its name: what a binlog is called in its status. */
 export function withoutSuffixes(key: Key): Key {
   return toKey(key.slice(0, key.length - suffixesOf(nameOf(key)).join("").length));
 }
