@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { Argument, Command, CommanderError, Option } from "commander";
-import { EXIT_STATUS, BackupError } from "../domain/errors.ts";
+import { BackupError, EXIT_STATUS } from "../domain/errors.ts";
 import { INTERVALS, type Interval } from "../domain/interval.ts";
 import { abortOnSignals, Interruption } from "./interruption.ts";
 import type { Invocation } from "./invocation.ts";
@@ -35,7 +35,8 @@ function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value];
 }
 
-const typeOption = (): Option => new Option("--type <type>", "only copies of this kind").choices(["files", "mysql", "binlog"]);
+const typeOption = (): Option =>
+  new Option("--type <type>", "only copies of this kind").choices(["files", "mysql", "binlog"]);
 const jsonOption = (): Option => new Option("--json", "print JSON, whose form is stable");
 
 /** Adds each command to the tree. `start` remembers what was asked for; it runs after parsing. */
@@ -93,7 +94,9 @@ const addRestore: Add = (program, start) => {
     .option("--dst <dir>", "empty or new directory to restore into", ".")
     .option("--path <path>", "only this file or directory of the copy; may be given again", collect)
     .action((copy: string, options: { dst: string; path?: string[] }) => {
-      start(async (invocation) => (await import("./commands/restore-file.ts")).restoreFile({ ...options, copy }, invocation));
+      start(async (invocation) =>
+        (await import("./commands/restore-file.ts")).restoreFile({ ...options, copy }, invocation),
+      );
     });
 };
 
@@ -107,7 +110,9 @@ const addVerify: Add = (program, start) => {
     .option("--hostname <host>", "another host than this one")
     .addOption(jsonOption())
     .action((copy: string, options: { hostname?: string; json?: true }) => {
-      start(async (invocation) => (await import("./commands/verify-file.ts")).verifyFile({ ...options, copy }, invocation));
+      start(async (invocation) =>
+        (await import("./commands/verify-file.ts")).verifyFile({ ...options, copy }, invocation),
+      );
     });
 };
 

@@ -73,7 +73,12 @@ async function prepare(backup: FilesBackup): Promise<Before> {
   await local?.sweep();
   await shelf.destination.sweep(shelf.host, { signal });
   const adopted = await shelf.status.adopt({ signal });
-  const swept = await shelf.manifests.sweep(shelf.host, { media: "files", status: adopted.status, before: startedAt, signal });
+  const swept = await shelf.manifests.sweep(shelf.host, {
+    media: "files",
+    status: adopted.status,
+    before: startedAt,
+    signal,
+  });
   for (const key of swept) log.info(`removed "${key}", which an interrupted run had left`);
   for (const warning of adopted.warnings) log.warn(warning);
   if (adopted.doubtful) backup.onFailure(untrusted(shelf.host));
@@ -83,9 +88,13 @@ async function prepare(backup: FilesBackup): Promise<Before> {
 }
 
 function untrusted(host: string): BackupError {
-  return new BackupError("DATA_DAMAGED", `Cannot trust the files status of "${host}": it was damaged or lost, and was recovered`, {
-    hint: "Nothing was deleted in this run; look at the warnings above, and at what twindb-backup ls prints.",
-  });
+  return new BackupError(
+    "DATA_DAMAGED",
+    `Cannot trust the files status of "${host}": it was damaged or lost, and was recovered`,
+    {
+      hint: "Nothing was deleted in this run; look at the warnings above, and at what twindb-backup ls prints.",
+    },
+  );
 }
 
 type Progress = { readonly before: Before; readonly names: Set<string> };
@@ -102,13 +111,17 @@ async function backupDirectory(backup: FilesBackup, directory: string, { before,
   await using capture = await backup.openSource(directory, name, onProgress).open({ signal });
   await using local = await openLocal(backup, key);
   let tapFailure: string | undefined;
-  const content = applyChain(capture.content, { ...backup.chain, tap: local?.tap }, {
-    signal,
-    idleSeconds: backup.idleSeconds,
-    onTapFailure: (said) => {
-      tapFailure = said;
+  const content = applyChain(
+    capture.content,
+    { ...backup.chain, tap: local?.tap },
+    {
+      signal,
+      idleSeconds: backup.idleSeconds,
+      onTapFailure: (said) => {
+        tapFailure = said;
+      },
     },
-  });
+  );
   const describe = (digest: { bytes: number; sha256: string }): FilesCopy => ({
     media: "files",
     key,
@@ -130,7 +143,10 @@ async function backupDirectory(backup: FilesBackup, directory: string, { before,
   if (!before.doubtful) await expire(backup, status, before);
 }
 
-async function openLocal({ local, signal }: FilesBackup, key: Key): Promise<(AsyncDisposable & { tap: Tap }) | undefined> {
+async function openLocal(
+  { local, signal }: FilesBackup,
+  key: Key,
+): Promise<(AsyncDisposable & { tap: Tap }) | undefined> {
   const tap = await local?.open(key, { signal });
   return tap === undefined ? undefined : { tap, [Symbol.asyncDispose]: () => tap[Symbol.asyncDispose]() };
 }
@@ -152,9 +168,13 @@ async function finishLocal(backup: FilesBackup, tap: Tap | undefined, tapFailure
 }
 
 function clockError(key: Key): BackupError {
-  return new BackupError("FAILED", `Cannot expire copies after "${key}": the clock is more than a day behind the newest copy`, {
-    hint: "The copy is stored; set the clock right, or remove the copy with the date to come.",
-  });
+  return new BackupError(
+    "FAILED",
+    `Cannot expire copies after "${key}": the clock is more than a day behind the newest copy`,
+    {
+      hint: "The copy is stored; set the clock right, or remove the copy with the date to come.",
+    },
+  );
 }
 
 async function expire(backup: FilesBackup, status: Status<FilesCopy>, { doubts }: Before): Promise<void> {

@@ -26,7 +26,11 @@ export function suffixesOf(chain: StorageChain): string[] {
 }
 
 /** Pass content through a chain. */
-export function applyChain(content: ByteStream, chain: StorageChain & { readonly tap: Tap | undefined }, options: ApplyOptions): ByteStream {
+export function applyChain(
+  content: ByteStream,
+  chain: StorageChain & { readonly tap: Tap | undefined },
+  options: ApplyOptions,
+): ByteStream {
   const { compress, tap, encrypt } = chain;
   const { onTapFailure, ...run } = options;
   const compressed = compress === undefined ? content : through(content, compress.apply, run);
@@ -38,6 +42,10 @@ export function applyChain(content: ByteStream, chain: StorageChain & { readonly
 }
 
 /** Undo modifiers, in the order given. */
-export function revertAll(content: ByteStream, decoders: readonly Modifier[], options: { readonly signal: AbortSignal; readonly idleSeconds: number }): ByteStream {
+export function revertAll(
+  content: ByteStream,
+  decoders: readonly Modifier[],
+  options: { readonly signal: AbortSignal; readonly idleSeconds: number },
+): ByteStream {
   return decoders.reduce((encoded, { revert }) => through(encoded, revert, options), content);
 }

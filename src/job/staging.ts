@@ -21,7 +21,8 @@ function isLeftover(name: string): boolean {
 }
 
 async function sweep(directory: string): Promise<void> {
-  for (const name of (await readdir(directory)).filter(isLeftover)) await rm(join(directory, name), { recursive: true });
+  for (const name of (await readdir(directory)).filter(isLeftover))
+    await rm(join(directory, name), { recursive: true });
 }
 
 /** A directory that a restore fills, which takes the target's place only when everything succeeded. */
@@ -57,7 +58,8 @@ export class Staging implements AsyncDisposable {
   /** Put what was extracted in its place. */
   async promote(): Promise<void> {
     if (this.#isInside) {
-      for (const name of await readdir(this.directory)) await rename(join(this.directory, name), join(this.#target, name));
+      for (const name of await readdir(this.directory))
+        await rename(join(this.directory, name), join(this.#target, name));
       await rm(this.directory, { recursive: true });
     } else {
       // As mkdir would have made it: 0777 less the umask.
@@ -81,7 +83,8 @@ async function checkEmpty(path: string): Promise<boolean> {
   if (!stat.isDirectory()) throw occupied(path, "it is not a directory");
   await sweep(path);
   const names = await readdir(path);
-  if (names.length > 0) throw occupied(path, `it holds ${names.length === 1 ? `"${names[0]}"` : `${names.length} entries`}`);
+  if (names.length > 0)
+    throw occupied(path, `it holds ${names.length === 1 ? `"${names[0]}"` : `${names.length} entries`}`);
   return true;
 }
 

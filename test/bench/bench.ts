@@ -67,7 +67,11 @@ async function report(title: string, subjects: readonly Subject[], rounds = ROUN
 async function localAgainstShell(tree: string, program: string, filter: string): Promise<void> {
   const tar = `tar cf - ${tree} 2>/dev/null | ${filter}`;
   await report(`local, ${program}, ${tree.split("-").at(-1)} MB mixed`, [
-    ours(local(program, tree, { compression: { program, ...(program === "gzip" || program === "pigz" ? { level: "6" } : {}) } })),
+    ours(
+      local(program, tree, {
+        compression: { program, ...(program === "gzip" || program === "pigz" ? { level: "6" } : {}) },
+      }),
+    ),
     shell("the same with its checksum", `${tar} | tee ${OUT}/f | sha256sum > ${OUT}/sum`),
     shell("the same without", `${tar} > ${OUT}/f`),
   ]);
@@ -91,8 +95,16 @@ const groups: Record<string, () => Promise<void>> = {
     const target = join(SCRATCH, "restored");
     const clear = () => rmSync(target, { recursive: true, force: true });
     await report("restore, zstd, 2048 MB mixed", [
-      { name: "twindb-backup", argv: [PROGRAM, "--config", config, "restore", "file", key, "--dst", target], before: clear },
-      shell("zstd | tar, with sha256sum", `mkdir ${target}; sha256sum ${object} > ${SCRATCH}/sum; zstd -dc ${object} | tar xf - -C ${target}`, clear),
+      {
+        name: "twindb-backup",
+        argv: [PROGRAM, "--config", config, "restore", "file", key, "--dst", target],
+        before: clear,
+      },
+      shell(
+        "zstd | tar, with sha256sum",
+        `mkdir ${target}; sha256sum ${object} > ${SCRATCH}/sum; zstd -dc ${object} | tar xf - -C ${target}`,
+        clear,
+      ),
       shell("zstd | tar", `mkdir ${target}; zstd -dc ${object} | tar xf - -C ${target}`, clear),
     ]);
     clear();
@@ -138,7 +150,13 @@ const groups: Record<string, () => Promise<void>> = {
       const filter = `zstd -3 -T${CPUS} -q -c`;
       await report(
         `memory and time, local, zstd, ${megabytes} MB mixed`,
-        [ours(local("memory", tree, { compression: { program: "zstd" } })), shell("the same with its checksum", `tar cf - ${tree} 2>/dev/null | ${filter} | tee ${OUT}/f | sha256sum > ${OUT}/sum`)],
+        [
+          ours(local("memory", tree, { compression: { program: "zstd" } })),
+          shell(
+            "the same with its checksum",
+            `tar cf - ${tree} 2>/dev/null | ${filter} | tee ${OUT}/f | sha256sum > ${OUT}/sum`,
+          ),
+        ],
         Math.min(ROUNDS, 3),
       );
       if (megabytes > 2048) rmSync(tree, { recursive: true });
@@ -150,13 +168,20 @@ const groups: Record<string, () => Promise<void>> = {
     mkdirSync(home, { recursive: true, mode: 0o700 });
     const gpg = ["--homedir", home, "--batch", "--quiet", "--passphrase", ""];
     if (statSync(join(home, "pubring.kbx"), { throwIfNoEntry: false }) === undefined) {
-      execFileSync("gpg", [...gpg, "--quick-gen-key", "bench@example.org", "default", "default", "never"], { stdio: "ignore" });
+      execFileSync("gpg", [...gpg, "--quick-gen-key", "bench@example.org", "default", "default", "never"], {
+        stdio: "ignore",
+      });
     }
     const encrypt = `gpg --homedir ${home} --batch --trust-model always -r bench@example.org --encrypt`;
     await report(
       "the sample config's default (zstd, gpg) against the predecessor's (gzip -9, gpg), 512 MB mixed",
       [
-        ours(local("sample", tree, { compression: { program: "zstd" }, gpg: { recipient: "bench@example.org", homedir: home } })),
+        ours(
+          local("sample", tree, {
+            compression: { program: "zstd" },
+            gpg: { recipient: "bench@example.org", homedir: home },
+          }),
+        ),
         shell("tar | gzip -9 | gpg", `tar cf - ${tree} 2>/dev/null | gzip -9 | ${encrypt} > ${OUT}/f`),
       ],
       Math.min(ROUNDS, 3),

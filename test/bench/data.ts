@@ -16,7 +16,10 @@ class Noise {
   bytes(length: number): Buffer {
     const whole = Buffer.allocUnsafe(length);
     for (let at = 0; at < length; at += 64) {
-      createHash("sha512").update(`${this.#seed}${this.#counter++}`).digest().copy(whole, at);
+      createHash("sha512")
+        .update(`${this.#seed}${this.#counter++}`)
+        .digest()
+        .copy(whole, at);
     }
     return whole;
   }
@@ -39,7 +42,9 @@ function writeFile(path: string, megabytes: number, isText: boolean): void {
   const noise = new Noise(path.slice(path.lastIndexOf("/")));
   const fd = openSync(path, "w");
   // A few blocks over and over would fit a compressor's window; 48 MiB of them does not.
-  const blocks = Array.from({ length: Math.min(megabytes, 48) }, () => (isText ? textBlock(noise) : noise.bytes(BLOCK_BYTES)));
+  const blocks = Array.from({ length: Math.min(megabytes, 48) }, () =>
+    isText ? textBlock(noise) : noise.bytes(BLOCK_BYTES),
+  );
   for (let index = 0; index < megabytes; index++) {
     const block = blocks[index % blocks.length];
     if (block !== undefined) writeSync(fd, block);

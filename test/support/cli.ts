@@ -5,7 +5,12 @@ import { join } from "node:path";
 
 const PROGRAM = new URL("../../bin/twindb-backup", import.meta.url).pathname;
 
-export type Result = { readonly exitCode: number | null; readonly signal: string | null; readonly stdout: string; readonly stderr: string };
+export type Result = {
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  readonly stdout: string;
+  readonly stderr: string;
+};
 
 type RunOptions = {
   readonly env?: Readonly<Record<string, string>>;

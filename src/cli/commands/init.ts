@@ -7,7 +7,10 @@ import type { Invocation } from "../invocation.ts";
 type InitOptions = { readonly dst: string; readonly source?: readonly string[] };
 
 /** Write a config file for a local destination; never over an existing one. */
-export async function init({ dst, source = ["/etc"] }: InitOptions, { terminal, configPath }: Invocation): Promise<number> {
+export async function init(
+  { dst, source = ["/etc"] }: InitOptions,
+  { terminal, configPath }: Invocation,
+): Promise<number> {
   const path = resolve(configPath);
   const text = sampleConfig({ directory: resolve(dst), sources: source.map((directory) => resolve(directory)) });
   try {

@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -32,7 +41,10 @@ test("promote() fills an empty target and keeps its mode", async () => {
 
 test("open() refuses a target that holds something and leaves it alone", async () => {
   writeFileSync(join(root, "precious"), "x");
-  await expect(Staging.open(root)).rejects.toMatchObject({ code: "USAGE", message: `Cannot restore into "${root}": it holds "precious"` });
+  await expect(Staging.open(root)).rejects.toMatchObject({
+    code: "USAGE",
+    message: `Cannot restore into "${root}": it holds "precious"`,
+  });
   expect(readdirSync(root)).toEqual(["precious"]);
 });
 
@@ -54,6 +66,8 @@ test("dispose leaves nothing of a restore that was not promoted", async () => {
 test("open() removes what a killed restore left, and only that", async () => {
   mkdirSync(join(root, ".twindb-restore-4194303-1-0123abcd"));
   mkdirSync(join(root, ".twindb-restore-mine"));
-  await expect(Staging.open(root)).rejects.toMatchObject({ message: expect.stringContaining(".twindb-restore-mine") as string });
+  await expect(Staging.open(root)).rejects.toMatchObject({
+    message: expect.stringContaining(".twindb-restore-mine") as string,
+  });
   expect(readdirSync(root)).toEqual([".twindb-restore-mine"]);
 });
