@@ -9,7 +9,7 @@ import { configOf } from "./settings.ts";
 import { findUnknown, textsOf } from "./texts.ts";
 
 export { ConfigError } from "./findings.ts";
-export type { Config, ExportOptions, MysqlOptions } from "./options.ts";
+export type { Config } from "./options.ts";
 
 /** A config that can be used, and what its owner should know all the same; one line per warning. */
 export type LoadedConfig = { readonly config: Config; readonly warnings: readonly string[] };

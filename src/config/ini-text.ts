@@ -1,5 +1,5 @@
 /** One `key = value`; the value is as written, its continuation lines joined by line feeds. */
-export type IniEntry = { readonly key: string; readonly value: string; readonly line: number };
+type IniEntry = { readonly key: string; readonly value: string; readonly line: number };
 
 /** A section in file order. Keys are lower case. */
 export type IniSection = {
@@ -9,7 +9,7 @@ export type IniSection = {
 };
 
 /** A line that cannot be read. `place` is the section, or the section and the key. */
-export type IniProblem = { readonly line: number; readonly place: string; readonly text: string };
+type IniProblem = { readonly line: number; readonly place: string; readonly text: string };
 
 /** A whole file. `defaults` holds the keys of `[DEFAULT]`, which every section inherits. */
 export type IniText = {
@@ -100,11 +100,12 @@ class IniReader {
   }
 }
 
-function closed(section: OpenSection): IniSection {
-  const entries = [...section.entries.values()].map(
-    ({ key, parts, line }) => [key, { key, value: parts.join("\n").slice(0, endOf(parts.join("\n"))), line }] as const,
-  );
-  return { name: section.name, line: section.line, entries: new Map(entries) };
+function closed({ name, line, entries }: OpenSection): IniSection {
+  const finished = [...entries.values()].map(({ key, parts, line }): [string, IniEntry] => {
+    const value = parts.join("\n");
+    return [key, { key, value: value.slice(0, endOf(value)), line }];
+  });
+  return { name, line, entries: new Map(finished) };
 }
 
 /** Python's idea of white space, which differs from that of `trim()` in six characters. */

@@ -54,7 +54,8 @@ const url = v.pipe(
   line,
   v.check(
     (text) => URL.canParse(text) && /^https?:\/\//i.test(text),
-    ({ input }) => `${show(input)} is not a URL with http:// or https://`,
+    // Not shown: a URL may hold a password.
+    "the value is not a URL with http:// or https://",
   ),
 );
 

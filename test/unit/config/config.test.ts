@@ -233,6 +233,19 @@ test("parseConfig() lets sections inherit from [DEFAULT]", () => {
   expect(config.destination).toMatchObject({ port: 2022, directory: "/srv/b" });
 });
 
+test("parseConfig() knows a key that its section refers to, in that section only", () => {
+  const { config } = parse(SMALL.replace("backup_dir=/b", "root = /srv\nbackup_dir = %(root)s/b"));
+  expect(config.destination).toMatchObject({ directory: "/srv/b" });
+  const { problems } = errorOf(`${SMALL.replace("/b", "%(root)s/b")}root = /srv\n[run]\nroot = /srv\n`);
+  expect(problems).toEqual(["line 8: [run] root: unknown key"]);
+});
+
+test("parseConfig() names the line of a bad value that a section inherits", () => {
+  expect(errorOf(`${SMALL}[retention]\n[DEFAULT]\ndaily_copies = x\n`).problems).toEqual([
+    'line 8: [retention] daily_copies: "x" is not a whole number',
+  ]);
+});
+
 test("parseConfig() takes a secret with a lone % as it is", () => {
   const text = "[source]\n[destination]\nbackup_destination=az\n[az]\ncontainer_name=c\nconnection_string=a%b%\n";
   const { config, warnings } = parse(text);
