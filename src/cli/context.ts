@@ -29,9 +29,13 @@ export async function openContext({ terminal, configPath, debug }: Invocation): 
 /** Open the destination of the config; each call is tried again where that can help. */
 export async function openDestination({ destination: options }: Config): Promise<Destination> {
   if (options.kind !== "local" && options.kind !== "ssh") {
-    throw new BackupError("CONFIG_INVALID", `Cannot open a destination of kind "${options.kind}": this version knows local and ssh`, {
-      hint: "Set backup_destination in [destination] to local or ssh.",
-    });
+    throw new BackupError(
+      "CONFIG_INVALID",
+      `Cannot open a destination of kind "${options.kind}": this version knows local and ssh`,
+      {
+        hint: "Set backup_destination in [destination] to local or ssh.",
+      },
+    );
   }
   const [{ openDestination: open }, { retrying }] = await Promise.all([
     import("../destination/open.ts"),
@@ -42,5 +46,10 @@ export async function openDestination({ destination: options }: Config): Promise
 
 /** Where the copies of one media of a host are. */
 export function shelfOf<M extends Media>(destination: Destination, host: string, media: M): Shelf<M> {
-  return { host, destination, manifests: new Manifests(destination), status: new StatusStore(destination, { host, media }) };
+  return {
+    host,
+    destination,
+    manifests: new Manifests(destination),
+    status: new StatusStore(destination, { host, media }),
+  };
 }

@@ -40,7 +40,11 @@ export function copyTable(rows: readonly Listed[], now: Date): string[] {
   return tableOf(
     [
       { title: "TAKEN", value: ({ copy }) => humanTime(takenAt(copy)) },
-      { title: "AGE", value: ({ copy }) => humanSeconds((now.getTime() - takenAt(copy).getTime()) / 1000), align: "right" },
+      {
+        title: "AGE",
+        value: ({ copy }) => humanSeconds((now.getTime() - takenAt(copy).getTime()) / 1000),
+        align: "right",
+      },
       { title: "SIZE", value: ({ copy }) => (copy.bytes === undefined ? "?" : humanBytes(copy.bytes)), align: "right" },
       { title: "STATE", value: stateOf },
       { title: "COPY", value: ({ copy }) => copy.key },

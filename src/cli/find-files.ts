@@ -15,7 +15,10 @@ export function filesOf(listed: readonly Listed[]): ListedFiles[] {
 /** The listed copy a user named. @throws {BackupError} as `findCopy()`. */
 export function findFiles(typed: string, listed: readonly Listed[]): ListedFiles {
   const files = filesOf(listed);
-  const { key } = findCopy(typed, files.map(({ copy }) => copy));
+  const { key } = findCopy(
+    typed,
+    files.map(({ copy }) => copy),
+  );
   const found = files.find(({ copy }) => copy.key === key);
   if (found === undefined) throw new TypeError(`"${key}" was found and is not there`);
   return found;

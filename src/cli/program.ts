@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
 import { Argument, Command, CommanderError, Option } from "commander";
-import { BackupError, EXIT_STATUS } from "../domain/errors.ts";
+import type { Media } from "../domain/copy.ts";
+import { EXIT_STATUS } from "../domain/errors.ts";
 import { INTERVALS, type Interval } from "../domain/interval.ts";
-import { abortOnSignals, Interruption } from "./interruption.ts";
+import { exitStatusOf } from "./exit-status.ts";
+import { abortOnSignals } from "./interruption.ts";
 import type { Invocation } from "./invocation.ts";
 import { Terminal } from "./terminal.ts";
 
@@ -52,7 +54,7 @@ const addBackup: Add = (program, start) => {
     .addOption(new Option("--only <part>", "leave out the other parts").choices(["files", "mysql", "binlog"]))
     .option("--binlogs-only", "the same as --only binlog")
     .option("--full", "take full copies, whatever the config says of increments")
-    .action((runType: Interval, options: { lockFile: string; wait?: number; only?: string; binlogsOnly?: true }) => {
+    .action((runType: Interval, options: { lockFile: string; wait?: number; only?: Media; binlogsOnly?: true }) => {
       start(async (invocation) => (await import("./commands/backup.ts")).backup({ ...options, runType }, invocation));
     });
 };
@@ -64,7 +66,7 @@ const addListings: Add = (program, start) => {
     .addOption(typeOption())
     .option("--host <host>", "only copies of this host")
     .addOption(jsonOption())
-    .action((options: { type?: string; host?: string; json?: true }) => {
+    .action((options: { type?: Media; host?: string; json?: true }) => {
       start(async (invocation) => (await import("./commands/ls.ts")).ls(options, invocation));
     });
   const status = program
@@ -72,7 +74,7 @@ const addListings: Add = (program, start) => {
     .description("print the status a destination holds of a host, as JSON")
     .addOption(typeOption().default("mysql"))
     .option("--hostname <host>", "another host than this one")
-    .action((options: { type: string; hostname?: string }) => {
+    .action((options: { type: Media; hostname?: string }) => {
       start(async (invocation) => (await import("./commands/status.ts")).status(options, invocation));
     });
   status
@@ -158,12 +160,6 @@ async function perform(work: Work, globals: Globals): Promise<number> {
   } finally {
     terminal.draw("");
   }
-}
-
-/** The exit status of a failure: that of its class, 1 for a defect. */
-export function exitStatusOf(error: unknown): number {
-  if (error instanceof Interruption) return error.exitStatus;
-  return error instanceof BackupError ? EXIT_STATUS[error.code] : EXIT_STATUS.FAILED;
 }
 
 /** Run the program with these arguments. @returns its exit status. */

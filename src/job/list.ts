@@ -14,7 +14,10 @@ export type Listing = { readonly listed: readonly Listed[]; readonly warnings: r
 
 export type ListOptions = CallOptions & { readonly host: string | undefined; readonly media: Media | undefined };
 
-const STATUS_FILES = { files: "files-status", mysql: "status", binlog: "binlog-status" } as const satisfies Record<Media, string>;
+const STATUS_FILES = { files: "files-status", mysql: "status", binlog: "binlog-status" } as const satisfies Record<
+  Media,
+  string
+>;
 
 const ALL: readonly Media[] = ["files", "mysql", "binlog"];
 
@@ -25,7 +28,8 @@ export async function listCopies(destination: Destination, { host, media, signal
   const found: Listing[] = [];
   for (const [name, objects] of [...byHost].sort(([left], [right]) => (left < right ? -1 : 1))) {
     for (const kind of ALL.filter((each) => media === undefined || each === media)) {
-      if (holds(name, kind, objects)) found.push(await listHost(destination, { host: name, media: kind, objects, signal }));
+      if (holds(name, kind, objects))
+        found.push(await listHost(destination, { host: name, media: kind, objects, signal }));
     }
   }
   return { listed: found.flatMap(({ listed }) => listed), warnings: found.flatMap(({ warnings }) => warnings) };

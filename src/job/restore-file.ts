@@ -47,7 +47,11 @@ export async function restoreFile(restore: Restore): Promise<void> {
   await using staging = await Staging.open(restore.target);
   const { signal, idleSeconds, onProgress } = restore;
   try {
-    await into(readCopy(restore), restore.unpack(staging.directory), { signal, idleSeconds, ...(onProgress && { onProgress }) });
+    await into(readCopy(restore), restore.unpack(staging.directory), {
+      signal,
+      idleSeconds,
+      ...(onProgress && { onProgress }),
+    });
   } catch (error) {
     throw explain(error, restore.copy.key);
   }

@@ -15,7 +15,11 @@ export const WAIT_SECONDS: Readonly<Record<Interval, number>> = {
 export type Part = { readonly name: string; run(): Promise<void> };
 
 /** Run each part; one that fails does not keep the others from running. Ends at once when the signal is aborted. */
-export async function runParts(parts: readonly Part[], onFailure: (error: unknown) => void, signal: AbortSignal): Promise<void> {
+export async function runParts(
+  parts: readonly Part[],
+  onFailure: (error: unknown) => void,
+  signal: AbortSignal,
+): Promise<void> {
   for (const part of parts) {
     signal.throwIfAborted();
     try {

@@ -17,7 +17,7 @@ export type Verified = {
 
 export type VerifyOptions = {
   readonly shelf: Shelf<"files">;
-  readonly decodersOf: (copy: FilesCopy) => Promise<readonly Modifier[]>;
+  readonly decoders: readonly Modifier[];
   /** Reads an archive to its end and lists it. */
   readonly list: Command;
   readonly idleSeconds: number;
@@ -45,8 +45,9 @@ export async function verifyFile(copy: FilesCopy, doubt: Doubt | undefined, opti
 async function read(copy: FilesCopy, doubt: Doubt | undefined, options: VerifyOptions): Promise<unknown> {
   const { shelf, signal, idleSeconds } = options;
   try {
-    if (doubt === "gone") throw new BackupError("NOT_FOUND", `Cannot verify "${copy.key}": its object is not there any more`);
-    const decoders = await options.decodersOf(copy);
+    if (doubt === "gone")
+      throw new BackupError("NOT_FOUND", `Cannot verify "${copy.key}": its object is not there any more`);
+    const { decoders } = options;
     for (const decoder of decoders) await decoder.check({ signal });
     const reading: Reading = { destination: shelf.destination, copy, decoders, idleSeconds, signal };
     await into(readCopy(reading), options.list, { signal, idleSeconds });

@@ -11,7 +11,11 @@ export async function ls({ type, host, json }: LsOptions, invocation: Invocation
   const { terminal, signal } = invocation;
   const { config, log } = await openContext(invocation);
   await using destination = await openDestination(config);
-  const { listed, warnings } = await listCopies(destination, { host: host === "all" ? undefined : host, media: type, signal });
+  const { listed, warnings } = await listCopies(destination, {
+    host: host === "all" ? undefined : host,
+    media: type,
+    signal,
+  });
   for (const warning of warnings) log.warn(warning);
   if (json === true) {
     terminal.print(JSON.stringify({ destination: destination.url, copies: listed.map(jsonOf) }, null, 2));

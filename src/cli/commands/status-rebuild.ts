@@ -5,7 +5,10 @@ import type { Invocation } from "../invocation.ts";
 const KINDS: readonly Media[] = ["files", "mysql", "binlog"];
 
 /** Write each status anew from what lies on the destination, and say what came of it. */
-export async function statusRebuild({ hostname }: { readonly hostname?: string }, invocation: Invocation): Promise<number> {
+export async function statusRebuild(
+  { hostname }: { readonly hostname?: string },
+  invocation: Invocation,
+): Promise<number> {
   const { terminal, signal } = invocation;
   const { config, log } = await openContext(invocation);
   await using destination = await openDestination(config);
