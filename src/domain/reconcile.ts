@@ -83,6 +83,11 @@ function manifestsOf(objects: readonly StoredObject[]): Record<ManifestState, Ma
   return found;
 }
 
+/** Records hold whole seconds. */
+function wholeSeconds(date: Date): Date {
+  return new Date(Math.floor(date.getTime() / 1000) * 1000);
+}
+
 function nothingKnown(object: StoredObject) {
   return {
     key: object.key,
@@ -93,7 +98,7 @@ function nothingKnown(object: StoredObject) {
     tool: undefined,
     toolVersion: undefined,
     // The predecessor left empty objects when its compressor or gpg failed.
-    verified: object.bytes === 0 ? { at: object.modifiedAt, ok: false, level: "size" } : undefined,
+    verified: object.bytes === 0 ? { at: wholeSeconds(object.modifiedAt), ok: false, level: "size" } : undefined,
   } as const;
 }
 
@@ -125,7 +130,7 @@ export function adoptedBinlog(object: StoredObject): BinlogCopy | undefined {
     host: parts.host,
     name: name.name,
     incarnation: parts.incarnation,
-    createdAt: object.modifiedAt,
+    createdAt: wholeSeconds(object.modifiedAt),
     serverUuid: undefined,
     serverVersion: undefined,
     gtid: undefined,
