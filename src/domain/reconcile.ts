@@ -46,6 +46,8 @@ export type Unrecorded = {
   readonly foreign: readonly StoredObject[];
   /** Marked as no copy (any more): what a run left that was cut off. `since` is the store's time of the mark. */
   readonly unfinished: readonly { readonly key: Key; readonly since: Date }[];
+  /** Recorded and described, with a mark left over: a run ended before it could take the mark away. */
+  readonly stale: readonly Key[];
 };
 
 /**
@@ -68,10 +70,12 @@ export function unrecorded(status: Status<Copy>, media: Media, objects: readonly
   const foreign = objects.filter(
     ({ key }) => isMedia(key) && !isRecorded(key) && !marks.complete.has(key) && !marks.unfinished.has(key),
   );
-  const unfinished = [...marks.unfinished]
-    .filter(([key]) => isMedia(key) && !isRecorded(key) && !marks.complete.has(key))
+  const marked = [...marks.unfinished].filter(([key]) => isMedia(key));
+  const unfinished = marked
+    .filter(([key]) => !isRecorded(key) && !marks.complete.has(key))
     .map(([key, since]) => ({ key, since }));
-  return { described, foreign, unfinished };
+  const stale = marked.map(([key]) => key).filter((key) => isRecorded(key) && marks.complete.has(key));
+  return { described, foreign, unfinished, stale };
 }
 
 function manifestsOf(objects: readonly StoredObject[]): Record<ManifestState, Map<Key, Date>> {

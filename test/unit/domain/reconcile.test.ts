@@ -56,6 +56,7 @@ test("unrecorded() tells described, foreign and unfinished objects apart", () =>
   expect(found.described).toEqual([described, both]);
   expect(found.foreign.map(({ key }) => key)).toEqual([foreign]);
   expect(found.unfinished).toEqual([{ key: unfinished, since: at(1) }]);
+  expect(found.stale).toEqual([recorded]);
 });
 
 test("unrecorded() knows a binlog by its record without suffixes", () => {
