@@ -136,6 +136,12 @@ describe("parseStatus()", () => {
     });
   });
 
+  test("parseStatus() reads a status of many megabytes, whatever stands in its texts", () => {
+    const note = String.raw`[{\"`.repeat(2_000_000);
+    const inner = mysqlInner({ [KEY]: { type: "full", note } });
+    expect(parseStatus("mysql", envelope(inner), "s").copies[0]?.extra).toEqual(new Map([["note", note]]));
+  });
+
   test("parseStatus() takes a time of 0 for unknown, as early writers meant it", () => {
     const inner = mysqlInner({ [KEY]: { type: "full", backup_started: 0, backup_finished: 0 } });
     expect(parseStatus("mysql", envelope(inner), "s").copies[0]).toMatchObject({
