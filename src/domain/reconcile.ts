@@ -46,6 +46,8 @@ export type Unrecorded = {
   readonly foreign: readonly StoredObject[];
   /** Marked as no copy (any more): what a run left that was cut off. `since` is the store's time of the mark. */
   readonly unfinished: readonly { readonly key: Key; readonly since: Date }[];
+  /** Recorded and described, with a mark left over: a run ended before it could take the mark away. */
+  readonly stale: readonly Key[];
 };
 
 /**
@@ -68,10 +70,12 @@ export function unrecorded(status: Status<Copy>, media: Media, objects: readonly
   const foreign = objects.filter(
     ({ key }) => isMedia(key) && !isRecorded(key) && !marks.complete.has(key) && !marks.unfinished.has(key),
   );
-  const unfinished = [...marks.unfinished]
-    .filter(([key]) => isMedia(key) && !isRecorded(key) && !marks.complete.has(key))
+  const marked = [...marks.unfinished].filter(([key]) => isMedia(key));
+  const unfinished = marked
+    .filter(([key]) => !isRecorded(key) && !marks.complete.has(key))
     .map(([key, since]) => ({ key, since }));
-  return { described, foreign, unfinished };
+  const stale = marked.map(([key]) => key).filter((key) => isRecorded(key) && marks.complete.has(key));
+  return { described, foreign, unfinished, stale };
 }
 
 function manifestsOf(objects: readonly StoredObject[]): Record<ManifestState, Map<Key, Date>> {
@@ -81,6 +85,11 @@ function manifestsOf(objects: readonly StoredObject[]): Record<ManifestState, Ma
     if (manifest) found[manifest.state].set(manifest.key, modifiedAt);
   }
   return found;
+}
+
+/** Records hold whole seconds. */
+function wholeSeconds(date: Date): Date {
+  return new Date(Math.floor(date.getTime() / 1000) * 1000);
 }
 
 function nothingKnown(object: StoredObject) {
@@ -93,7 +102,7 @@ function nothingKnown(object: StoredObject) {
     tool: undefined,
     toolVersion: undefined,
     // The predecessor left empty objects when its compressor or gpg failed.
-    verified: object.bytes === 0 ? { at: object.modifiedAt, ok: false, level: "size" } : undefined,
+    verified: object.bytes === 0 ? { at: wholeSeconds(object.modifiedAt), ok: false, level: "size" } : undefined,
   } as const;
 }
 
@@ -125,7 +134,7 @@ export function adoptedBinlog(object: StoredObject): BinlogCopy | undefined {
     host: parts.host,
     name: name.name,
     incarnation: parts.incarnation,
-    createdAt: object.modifiedAt,
+    createdAt: wholeSeconds(object.modifiedAt),
     serverUuid: undefined,
     serverVersion: undefined,
     gtid: undefined,

@@ -121,15 +121,18 @@ export class Manifests {
   }
 
   /**
-   * Remove what runs left that were cut off: objects with a mark but neither manifest nor record.
+   * Remove what runs left that were cut off: objects with a mark but neither manifest nor record, and stale marks. Run
+   * `StatusStore.adopt()` first.
    * Only for who holds the lock of this host, for the marks of a running store look the same.
-   * @returns the keys that were removed.
+   * @returns the keys of the objects that were removed.
    */
   async sweep(host: string, options: SweepOptions): Promise<Key[]> {
     const { media, status, before, signal } = options;
     const entries = await Array.fromAsync(this.#destination.list(manifestPrefix(host), { signal }));
+    const { unfinished, stale } = unrecorded(status, media, entries);
+    for (const key of stale) await this.forget(key, { signal });
     const swept: Key[] = [];
-    for (const { key, since } of unrecorded(status, media, entries).unfinished) {
+    for (const { key, since } of unfinished) {
       if (since >= before) continue;
       await this.#destination.remove(key, { signal });
       await this.forget(key, { signal });

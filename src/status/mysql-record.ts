@@ -80,7 +80,7 @@ function writeServer(copy: MysqlCopy): JsonObject {
     galera: copy.galeraVersion !== undefined,
     wsrep_provider_version: copy.galeraVersion ?? null,
     config: [...copy.config].map(([path, text]) => jsonObject({ [path]: encodeBase64(text) })),
-    backup_started: Math.max(1, seconds(copy.startedAt)),
+    backup_started: seconds(copy.startedAt),
     backup_finished: copy.finishedAt ? seconds(copy.finishedAt) : null,
     type: copy.kind,
     server_vendor: copy.vendor,

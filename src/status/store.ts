@@ -34,8 +34,8 @@ export type StatusOptions<M extends Media> = { readonly host: string; readonly m
 
 const FILE: Readonly<Record<Media, string>> = { mysql: "status", binlog: "binlog-status", files: "files-status" };
 
-const TRIES = 30;
-const MAX_PAUSE_MS = 1000;
+const TRIES = 15;
+const MAX_PAUSE_MS = 500;
 
 type Reading<C extends Copy> = { readonly small: Small | undefined; readonly loaded: Loaded<C> };
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Sandbox } from "../support/cli.ts";
-import { copiesOf, restored } from "../support/copies.ts";
+import { copiesOf, restored } from "../support/listed.ts";
 import { filesBelow } from "../support/leftovers.ts";
 
 let sandbox: Sandbox;

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Sandbox } from "../support/cli.ts";
-import { copiesOf } from "../support/copies.ts";
+import { copiesOf } from "../support/listed.ts";
 import { filesBelow, leftoversIn } from "../support/leftovers.ts";
 import { startSshd } from "../support/servers/sshd.ts";
 

@@ -136,6 +136,20 @@ describe("parseStatus()", () => {
     });
   });
 
+  test("parseStatus() reads a status of many megabytes, whatever stands in its texts", () => {
+    const note = String.raw`[{\"`.repeat(2_000_000);
+    const inner = mysqlInner({ [KEY]: { type: "full", note } });
+    expect(parseStatus("mysql", envelope(inner), "s").copies[0]?.extra).toEqual(new Map([["note", note]]));
+  });
+
+  test("parseStatus() takes a time of 0 for unknown, as early writers meant it", () => {
+    const inner = mysqlInner({ [KEY]: { type: "full", backup_started: 0, backup_finished: 0 } });
+    expect(parseStatus("mysql", envelope(inner), "s").copies[0]).toMatchObject({
+      startedAt: new Date(2024, 4, 6, 0, 0, 2),
+      finishedAt: undefined,
+    });
+  });
+
   test("parseStatus() reads a config file in an old encoding as Latin-1", () => {
     const latin = Buffer.from("# gr\u00fcn\n", "latin1").toString("base64");
     const inner = mysqlInner({ [KEY]: { type: "full", config: [{ "/etc/my.cnf": latin }] } });
@@ -229,6 +243,10 @@ describe("parseStatus()", () => {
       envelope(mysqlInner({ [KEY]: { type: "full" } }, { weekly: { [KEY]: { type: "full" } } })),
     ],
     ["a depth bomb", envelope(`${"[".repeat(100_000)}${"]".repeat(100_000)}`)],
+    [
+      "a field nested deeper than any of ours",
+      envelope(mysqlInner({ [KEY]: { type: "full", x: JSON.parse(`${"[".repeat(40)}${"]".repeat(40)}`) } })),
+    ],
     ["a depth bomb outside", `{"a":${"[".repeat(100_000)}`],
   ])("parseStatus() refuses %s", (_name, content) => {
     expect(refusal("mysql", Buffer.from(content))).toMatchObject({ name: "BackupError", code: "DATA_DAMAGED" });
