@@ -22,6 +22,22 @@ export function temporaryOwner(name: string): TemporaryOwner | undefined {
   return machine === undefined || pid === undefined ? undefined : { machine, pid: Number(pid) };
 }
 
+/** Whether a temporary name is that of a process of this machine which has ended. */
+export function isLeftover(name: string): boolean {
+  const owner = temporaryOwner(name);
+  return owner !== undefined && owner.machine === machineId() && !isRunning(owner.pid);
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // EPERM: it runs as another user.
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
 function machineText(): string {
   try {
     const text = readFileSync("/etc/machine-id", "utf8").trim();

@@ -1,5 +1,6 @@
 import { BackupError } from "../domain/errors.ts";
 import { abortable } from "./abortable.ts";
+import { FarError, type FarReason, isMissing } from "./far-error.ts";
 import type { SftpChannel, SshSession } from "./ssh.ts";
 import { describeTarget } from "./ssh-target.ts";
 
@@ -29,24 +30,11 @@ export type Handle = Buffer;
 /** What SFTP servers may offer beyond version 3 of the protocol. */
 export type Extension = "posix-rename" | "hardlink" | "fsync" | "statvfs";
 
-const REASONS: Readonly<Record<number, SftpError["reason"]>> = { 2: "missing", 3: "denied", 8: "unsupported" };
-
-const CODES = { missing: "NOT_FOUND", denied: "NOT_PERMITTED", unsupported: "FAILED", failure: "FAILED" } as const;
-
-/** A far file operation was refused. Version 3 of SFTP says no more of most failures than that it failed. */
-export class SftpError extends BackupError {
-  override readonly name: string = "SftpError";
-  readonly reason: "missing" | "denied" | "unsupported" | "failure";
-
-  constructor(what: string, cause: Error & { readonly code?: unknown }) {
-    const reason = REASONS[Number(cause.code)] ?? "failure";
-    super(CODES[reason], `Cannot ${what}: the server says "${cause.message}"`, { cause });
-    this.reason = reason;
-  }
-}
+/** Status codes of SFTP version 3 that say why. */
+const REASONS: Readonly<Record<number, FarReason>> = { 2: "missing", 3: "denied", 8: "unsupported" };
 
 /**
- * Files of a far host. Paths are absolute there. Every call throws `SftpError` when the server refuses,
+ * Files of a far host. Paths are absolute there. Every call throws `FarError` when the server refuses,
  * UNREACHABLE when the connection ends, and the signal's reason when it is aborted.
  */
 export class Sftp {
@@ -196,14 +184,14 @@ export class Sftp {
       if (error instanceof BackupError) throw error;
       if (!(error instanceof Error && "code" in error)) this.#session.end();
       this.lost.throwIfAborted();
-      throw new SftpError(what, error as Error);
+      throw refused(what, error as Error & { readonly code?: number });
     }
   }
 }
 
-/** Whether an operation failed because there is nothing at its path. */
-export function isMissing(error: unknown): boolean {
-  return error instanceof SftpError && error.reason === "missing";
+function refused(what: string, error: Error & { readonly code?: number }): FarError {
+  const reason = REASONS[error.code ?? -1] ?? "failure";
+  return new FarError(reason, what, { said: error.message, error });
 }
 
 function farStat(attrs: Attributes): FarStat {
