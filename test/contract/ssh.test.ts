@@ -1,0 +1,75 @@
+import { spawnSync } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { mkdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe } from "vitest";
+import { openSsh } from "../../src/destination/ssh.ts";
+import type { SshTuning } from "../../src/destination/ssh-connection.ts";
+import { lockText } from "../../src/destination/ssh-lock.ts";
+import { machineId } from "../../src/destination/temporary-name.ts";
+import { hasSshd, type Sshd, type SshdOptions, startSshd } from "../support/servers/sshd.ts";
+import { destinationContract } from "./destination.ts";
+import type { Leftover, Opened } from "./leftovers.ts";
+
+type Case = {
+  readonly name: string;
+  readonly server: SshdOptions;
+  readonly tuning: SshTuning;
+  readonly manyObjects: number;
+};
+
+const NO_EXTENSIONS = "posix-rename,hardlink,fsync,statvfs";
+
+const CASES: readonly Case[] = [
+  // Each put starts an ssh, so the big listing is smaller here.
+  { name: "ssh program", server: {}, tuning: { transport: "ssh program" }, manyObjects: 40 },
+  { name: "sftp", server: {}, tuning: { transport: "sftp" }, manyObjects: 1100 },
+  { name: "sftp-only account", server: { lines: ["ForceCommand internal-sftp"] }, tuning: {}, manyObjects: 300 },
+  { name: "no extensions", server: { withoutSftp: NO_EXTENSIONS }, tuning: { transport: "sftp" }, manyObjects: 100 },
+  {
+    name: "sftp-only account without extensions",
+    server: { lines: [`ForceCommand internal-sftp -P ${NO_EXTENSIONS}`] },
+    tuning: {},
+    manyObjects: 100,
+  },
+];
+
+function plant(directory: string, { host, kind, owner, ageHours }: Leftover): void {
+  const pid = owner === "dead" ? spawnSync("true").pid : process.pid;
+  const machine = owner === "another machine" ? "0123456789ab" : machineId();
+  const name = `${machine}-${pid}-${randomBytes(8).toString("hex")}`;
+  const lock = `lock-${createHash("sha256").update(`${host}/status`).digest("hex").slice(0, 16)}`;
+  const path = join(directory, host, ".partial", kind === "lock" ? lock : name);
+  mkdirSync(join(path, ".."), { recursive: true });
+  writeFileSync(path, kind === "lock" ? lockText(name) : "half a copy");
+  const then = new Date(Date.now() - ageHours * 3_600_000);
+  utimesSync(path, then, then);
+}
+
+describe.skipIf(!hasSshd()).each(CASES)("$name", ({ name, server, tuning, manyObjects }) => {
+  let sshd: Sshd;
+  let count = 0;
+
+  beforeAll(async () => {
+    sshd = await startSshd(server);
+  });
+  afterAll(() => sshd.stop());
+
+  async function open(): Promise<Opened> {
+    const { port, user, keyFile, knownHostsFile } = sshd;
+    const directory = join(sshd.root, `store ${++count}`);
+    const another = () =>
+      openSsh(
+        { kind: "ssh", host: "127.0.0.1", port, user, keyFile, knownHostsFile, directory, hostKeys: "strict" },
+        tuning,
+      );
+    return {
+      destination: await another(),
+      another,
+      plant: async (leftover) => plant(directory, leftover),
+      cleanup: async () => rmSync(directory, { recursive: true, force: true }),
+    };
+  }
+
+  destinationContract(`SshDestination (${name})`, open, { manyObjects });
+});
