@@ -20,6 +20,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "domain",
     "lib",
     "destination/destination.ts",
+    "modifier/chain.ts",
     "modifier/modifier.ts",
     "source/source.ts",
     "status/store.ts",

@@ -4,7 +4,8 @@ import type { Interval } from "../domain/interval.ts";
 import { backupFiles, type LocalShelf } from "../job/backup-files.ts";
 import type { Part } from "../job/run.ts";
 import { compress } from "../modifier/compress.ts";
-import { gpg } from "../modifier/gpg.ts";
+import { openGpg } from "../modifier/gpg.ts";
+import type { Modifier } from "../modifier/modifier.ts";
 import { filesSource } from "../source/files.ts";
 import { type Context, openDestination, shelfOf } from "./context.ts";
 import type { Invocation } from "./invocation.ts";
@@ -19,11 +20,12 @@ export function filesPart(interval: Interval, context: Context, { invocation, on
     name: "files",
     async run() {
       await using destination = await openDestination(context.config);
-      await using encrypt = gpgOf(context.config);
+      const encrypt = await encryptionOf(context.config, invocation.signal);
       await backupFiles({
         interval,
         ...partsOf(context.config, destination, interval),
-        chain: { compress: compress(context.config.compression), encrypt },
+        compress: compress(context.config.compression),
+        encrypt,
         progress: (label, expected) => progressOn(invocation.terminal, label, expected),
         now: () => new Date(),
         log: context.log,
@@ -34,8 +36,8 @@ export function filesPart(interval: Interval, context: Context, { invocation, on
   };
 }
 
-function gpgOf({ gpg: options }: Config): ReturnType<typeof gpg> | undefined {
-  return options?.recipient === undefined ? undefined : gpg(options);
+function encryptionOf({ gpg }: Config, signal: AbortSignal): Promise<Modifier> | undefined {
+  return gpg?.recipient === undefined ? undefined : openGpg(gpg, { signal });
 }
 
 function partsOf(config: Config, destination: Destination, interval: Interval) {

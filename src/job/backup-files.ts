@@ -1,16 +1,16 @@
 import type { FilesCopy } from "../domain/copy.ts";
 import { BackupError } from "../domain/errors.ts";
 import type { Interval } from "../domain/interval.ts";
-import type { Key } from "../domain/key.ts";
+import { type Key, toKey } from "../domain/key.ts";
 import { copyKey, filesName, nameOf, uniqueTimestamp } from "../domain/names.ts";
 import { type Doubt, reconcile } from "../domain/reconcile.ts";
 import { decide, expired, type RetentionPolicy } from "../domain/retention.ts";
 import type { Status } from "../domain/status.ts";
 import type { Log } from "../lib/log.ts";
-import type { Tap } from "../modifier/modifier.ts";
+import { applyAll, suffixesOf } from "../modifier/chain.ts";
+import type { Modifier, Tap } from "../modifier/modifier.ts";
 import type { Source } from "../source/source.ts";
 import type { Adopted } from "../status/store.ts";
-import { applyChain, modifiersOf, type StorageChain, suffixesOf } from "./chain.ts";
 import { removeCopies, type Shelf, storeCopy } from "./shelf.ts";
 
 /** What a run of tar learned. */
@@ -32,7 +32,9 @@ export type FilesBackup = {
   readonly directories: readonly string[];
   readonly shelf: Shelf<"files">;
   readonly local: LocalShelf | undefined;
-  readonly chain: StorageChain;
+  /** What happens to the bytes before they are stored; the second copy is taken between the two. */
+  readonly compress: Modifier | undefined;
+  readonly encrypt: Modifier | undefined;
   readonly retention: RetentionPolicy;
   readonly idleSeconds: number;
   readonly openSource: (directory: string, name: string, onProgress: (bytes: number) => void) => Source<FilesFacts>;
@@ -54,7 +56,7 @@ type Before = Adopted<FilesCopy> & { readonly doubts: ReadonlyMap<Key, Doubt> };
 
 /** Back up each directory, expire what retention no longer wants. One failing directory does not keep the others from running. */
 export async function backupFiles(backup: FilesBackup): Promise<void> {
-  for (const modifier of modifiersOf(backup.chain)) await modifier.check({ signal: backup.signal });
+  for (const modifier of stepsOf(backup)) await modifier.check({ signal: backup.signal });
   const before = await prepare(backup);
   const names = new Set(before.objects.map(({ key }) => nameOf(key)));
   for (const directory of backup.directories) {
@@ -97,6 +99,13 @@ function untrusted(host: string): BackupError {
   );
 }
 
+/** The modifiers of a backup, with the second copy after compression and before encryption. */
+function stepsOf({ compress, encrypt }: FilesBackup): Modifier[];
+function stepsOf({ compress, encrypt }: FilesBackup, tap: Tap | undefined): (Modifier | Tap)[];
+function stepsOf({ compress, encrypt }: FilesBackup, tap?: Tap): (Modifier | Tap)[] {
+  return [compress, tap, encrypt].filter((step) => step !== undefined);
+}
+
 type Progress = { readonly before: Before; readonly names: Set<string> };
 
 async function backupDirectory(backup: FilesBackup, directory: string, { before, names }: Progress): Promise<void> {
@@ -104,31 +113,27 @@ async function backupDirectory(backup: FilesBackup, directory: string, { before,
   const startedAt = backup.now();
   const { takenAt, clockBehind } = uniqueTimestamp(startedAt, names);
   const name = filesName(directory, takenAt);
-  const key = copyKey({ media: "files", host: shelf.host, interval, name: name + suffixesOf(backup.chain).join("") });
+  const key = copyKey({ media: "files", host: shelf.host, interval, name: name + suffixesOf(stepsOf(backup)).join("") });
   const last = before.status.copies.findLast((copy) => copy.directory === directory);
   const onProgress = backup.progress(directory, last?.rawBytes);
 
   await using capture = await backup.openSource(directory, name, onProgress).open({ signal });
   await using local = await openLocal(backup, key);
   let tapFailure: string | undefined;
-  const content = applyChain(
-    capture.content,
-    { ...backup.chain, tap: local?.tap },
-    {
-      signal,
-      idleSeconds: backup.idleSeconds,
-      onTapFailure: (said) => {
-        tapFailure = said;
-      },
+  const content = applyAll(capture.content, stepsOf(backup, local?.tap), {
+    signal,
+    idleSeconds: backup.idleSeconds,
+    onTap: ({ warning, stderr }) => {
+      if (warning) tapFailure = stderr.trim();
     },
-  );
+  });
   const describe = (digest: { bytes: number; sha256: string }): FilesCopy => ({
     media: "files",
     key,
     host: shelf.host,
     interval,
     directory,
-    suffixes: suffixesOf(backup.chain),
+    suffixes: suffixesOf(stepsOf(backup)),
     ...digest,
     ...capture.facts(),
     verified: undefined,
@@ -144,10 +149,11 @@ async function backupDirectory(backup: FilesBackup, directory: string, { before,
 }
 
 async function openLocal(
-  { local, signal }: FilesBackup,
+  { local, encrypt, signal }: FilesBackup,
   key: Key,
 ): Promise<(AsyncDisposable & { tap: Tap }) | undefined> {
-  const tap = await local?.open(key, { signal });
+  const kept = toKey(key.slice(0, key.length - (encrypt?.suffix.length ?? 0)));
+  const tap = await local?.open(kept, { signal });
   return tap === undefined ? undefined : { tap, [Symbol.asyncDispose]: () => tap[Symbol.asyncDispose]() };
 }
 

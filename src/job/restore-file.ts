@@ -3,8 +3,8 @@ import { BackupError } from "../domain/errors.ts";
 import type { Key } from "../domain/key.ts";
 import { type ByteStream, Measured } from "../lib/bytes.ts";
 import { type Command, CommandError, into } from "../lib/command.ts";
+import { revertAll } from "../modifier/chain.ts";
 import type { Modifier } from "../modifier/modifier.ts";
-import { revertAll } from "./chain.ts";
 import { Staging } from "./staging.ts";
 
 /** A stored copy to read, and what is known of it. */
@@ -19,7 +19,9 @@ export type Reading = {
   readonly destination: Destination;
   readonly copy: StoredCopy;
   /** What undoes the copy's suffixes, in order. */
-  readonly decoders: readonly Modifier[];
+  readonly decoders: readonly Pick<Modifier, "revert">[];
+  /** Tells damage of the copy from other failures of reading it. */
+  readonly explain: (error: unknown) => unknown;
   readonly idleSeconds: number;
   readonly signal: AbortSignal;
   /** Called about twice a second with the bytes read from the last decoder. */
@@ -43,7 +45,6 @@ type Restore = Reading & {
 
 /** Restore a files copy into `target`, which appears or is filled only when everything succeeded. */
 export async function restoreFile(restore: Restore): Promise<void> {
-  for (const decoder of restore.decoders) await decoder.check({ signal: restore.signal });
   await using staging = await Staging.open(restore.target);
   const { signal, idleSeconds, onProgress } = restore;
   try {
@@ -53,16 +54,16 @@ export async function restoreFile(restore: Restore): Promise<void> {
       ...(onProgress && { onProgress }),
     });
   } catch (error) {
-    throw explain(error, restore.copy.key);
+    throw notInArchive(error, restore.copy.key) ?? restore.explain(error);
   }
   await staging.promote();
 }
 
 /** tar says which wanted path the archive does not hold; that is the user's mistake, not damage. */
-function explain(error: unknown, key: Key): unknown {
-  if (!(error instanceof CommandError)) return error;
+function notInArchive(error: unknown, key: Key): BackupError | undefined {
+  if (!(error instanceof CommandError)) return undefined;
   const [, path] = /^tar: (.*): Not found in archive$/m.exec(error.stderrTail) ?? [];
-  if (path === undefined) return error;
+  if (path === undefined) return undefined;
   return new BackupError("NOT_FOUND", `Cannot restore "${path}": it is not in "${key}"`, {
     hint: "Give the path as it was on the backed-up host.",
     cause: error,

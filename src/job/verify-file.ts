@@ -3,7 +3,6 @@ import { BackupError } from "../domain/errors.ts";
 import type { Doubt } from "../domain/reconcile.ts";
 import { withVerification } from "../domain/status.ts";
 import { type Command, into } from "../lib/command.ts";
-import type { Modifier } from "../modifier/modifier.ts";
 import { type Reading, readCopy } from "./restore-file.ts";
 import type { Shelf } from "./shelf.ts";
 
@@ -15,9 +14,12 @@ export type Verified = {
   readonly error: unknown;
 };
 
+type CopyReading = AsyncDisposable & Pick<Reading, "decoders" | "explain">;
+
 export type VerifyOptions = {
   readonly shelf: Shelf<"files">;
-  readonly decoders: readonly Modifier[];
+  /** How to read a copy; asked for once its object is known to be there. */
+  readonly open: (copy: FilesCopy) => Promise<CopyReading>;
   /** Reads an archive to its end and lists it. */
   readonly list: Command;
   readonly idleSeconds: number;
@@ -47,11 +49,9 @@ async function read(copy: FilesCopy, doubt: Doubt | undefined, options: VerifyOp
   try {
     if (doubt === "gone")
       throw new BackupError("NOT_FOUND", `Cannot verify "${copy.key}": its object is not there any more`);
-    const { decoders } = options;
-    for (const decoder of decoders) await decoder.check({ signal });
-    const reading: Reading = { destination: shelf.destination, copy, decoders, idleSeconds, signal };
-    await into(readCopy(reading), options.list, { signal, idleSeconds });
-    return undefined;
+    await using how = await options.open(copy);
+    const reading: Reading = { ...how, destination: shelf.destination, copy, idleSeconds, signal };
+    return await into(readCopy(reading), options.list, { signal, idleSeconds }).then(() => undefined, how.explain);
   } catch (error) {
     return error;
   }

@@ -5,7 +5,7 @@ import type { FilesCopy } from "../../domain/copy.ts";
 import { humanBytes, humanSeconds } from "../../domain/human.ts";
 import { driftFinding, type Finding, look, probeDestination } from "../../job/check.ts";
 import { compress } from "../../modifier/compress.ts";
-import { gpg } from "../../modifier/gpg.ts";
+import { openGpg } from "../../modifier/gpg.ts";
 import { openContext, openDestination, shelfOf } from "../context.ts";
 import { exitStatusOf } from "../exit-status.ts";
 import type { Invocation } from "../invocation.ts";
@@ -61,7 +61,7 @@ async function lookAtCompression({ compression }: Config, signal: AbortSignal): 
 
 async function lookAtEncryption({ gpg: options }: Config, signal: AbortSignal): Promise<string | Finding> {
   if (options?.recipient === undefined) return "copies are not encrypted";
-  await using modifier = gpg(options);
+  const modifier = await openGpg(options, { signal });
   await modifier.check({ signal });
   return `to ${options.recipient}`;
 }

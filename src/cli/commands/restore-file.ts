@@ -5,8 +5,8 @@ import { toKey } from "../../domain/key.ts";
 import { nameOf, suffixesOf } from "../../domain/names.ts";
 import { listCopies } from "../../job/list.ts";
 import { restoreFile as restore, type StoredCopy } from "../../job/restore-file.ts";
-import { decoders } from "../../modifier/decode.ts";
 import { untar } from "../../source/untar.ts";
+import { decodingOf } from "../decoding.ts";
 import { openContext, openDestination } from "../context.ts";
 import { findFiles } from "../find-files.ts";
 import type { Invocation } from "../invocation.ts";
@@ -28,12 +28,13 @@ export async function restoreFile(
   const { config, log } = await openContext(invocation);
   const { destination, copy } = await find(typed, config, signal);
   await using _destination = destination;
-  await using decoding = await decoders(copy.suffixes, config.gpg);
+  await using decoding = await decodingOf(destination, copy, { gpg: config.gpg, signal });
   const onProgress = progressOn(terminal, `restoring ${nameOf(copy.key)}`, copy.rawBytes);
   await restore({
     destination,
     copy,
-    decoders: decoding.modifiers,
+    decoders: decoding.decoders,
+    explain: decoding.explain,
     idleSeconds: config.run.idleSeconds,
     signal,
     onProgress,

@@ -2,8 +2,8 @@ import { BackupError } from "../../domain/errors.ts";
 import { humanSeconds } from "../../domain/human.ts";
 import { type Listed, listCopies } from "../../job/list.ts";
 import { type Verified, verifyFile as verify } from "../../job/verify-file.ts";
-import { decoders } from "../../modifier/decode.ts";
 import { listArchive } from "../../source/untar.ts";
+import { decodingOf } from "../decoding.ts";
 import { openContext, openDestination, shelfOf } from "../context.ts";
 import { exitStatusOf } from "../exit-status.ts";
 import { filesOf, findFiles, type ListedFiles, newestFiles } from "../find-files.ts";
@@ -22,10 +22,9 @@ export async function verifyFile({ copy, hostname, json }: VerifyOptions, invoca
   const results: Verified[] = [];
   for (const wanted of choose(copy, hostname ?? config.hostname, listed)) {
     terminal.draw(`verifying ${wanted.copy.key}`);
-    await using decoding = await decoders(wanted.copy.suffixes, config.gpg);
     const found = await verify(wanted.copy, wanted.doubt, {
       shelf: shelfOf(destination, wanted.copy.host, "files"),
-      decoders: decoding.modifiers,
+      open: (copy) => decodingOf(destination, copy, { gpg: config.gpg, signal }),
       list: listArchive(),
       idleSeconds: config.run.idleSeconds,
       signal,
