@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { unlink } from "node:fs/promises";
+import { statfs, unlink } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { BackupError } from "../domain/errors.ts";
 import { type Key, toKey } from "../domain/key.ts";
@@ -61,7 +61,7 @@ export class LocalDestination implements Destination {
 
   async capabilities({ signal }: CallOptions): Promise<Capabilities> {
     signal.throwIfAborted();
-    return { conditionalReplace: "locked", digest: "near", transport: "file" };
+    return { conditionalReplace: "locked", digest: "near", transport: "file", freeBytes: await this.#freeBytes() };
   }
 
   async put(key: Key, content: ByteStream, { signal }: CallOptions): Promise<Digest> {
@@ -163,6 +163,16 @@ export class LocalDestination implements Destination {
 
   #doing(verb: string, object: string): Doing {
     return { verb, object, path: this.#root.path };
+  }
+
+  async #freeBytes(): Promise<number | undefined> {
+    try {
+      const { bavail, bsize } = await statfs(this.#root.path);
+      return bavail * bsize;
+    } catch {
+      // The root is made when the first object is stored.
+      return undefined;
+    }
   }
 
   /** Make the folders an object needs. */
