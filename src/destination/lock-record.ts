@@ -1,4 +1,4 @@
-import { bootId, startTimeOf } from "./process-identity.ts";
+import { bootId, startTimeOf } from "../lib/process-identity.ts";
 import { isLeftover, machineId, temporaryName, temporaryOwner } from "./temporary-name.ts";
 
 /** What a lock object holds, as JSON: whose it is and since when. */

@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from "node:crypto";
 import { BackupError } from "../domain/errors.ts";
 import type { Key } from "../domain/key.ts";
-import { isRunning, machineId } from "./process-identity.ts";
+import { isRunning, machineId } from "../lib/process-identity.ts";
 
-export { machineId } from "./process-identity.ts";
+export { machineId } from "../lib/process-identity.ts";
 
 /** Folder below each HOST for objects that are not finished, and for locks. No key has such a component. */
 export const PARTIAL_FOLDER = ".partial";

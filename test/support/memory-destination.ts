@@ -35,7 +35,7 @@ export class MemoryDestination implements Destination {
 
   async capabilities({ signal }: CallOptions): Promise<Capabilities> {
     signal.throwIfAborted();
-    return { conditionalReplace: "native", digest: "near", transport: "memory", freeBytes: undefined, freeBytes: undefined };
+    return { conditionalReplace: "native", digest: "near", transport: "memory", freeBytes: undefined };
   }
 
   async put(key: Key, content: ByteStream, { signal }: CallOptions): Promise<Digest> {
