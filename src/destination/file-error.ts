@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import { BackupError, type ErrorCode } from "../domain/errors.ts";
 
 /** What was being done when a file operation failed. */
@@ -44,17 +45,29 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   EHOSTDOWN: { code: "UNREACHABLE", what: (path) => `the server of "${path}" is down`, retryable: true },
 };
 
-/** Whether `error` is a system error with one of the given codes, such as `ENOENT`. */
-export function isSystemError(error: unknown, ...codes: readonly string[]): error is NodeJS.ErrnoException {
-  if (!(error instanceof Error) || !("syscall" in error) || !("code" in error)) return false;
-  return codes.length === 0 || codes.includes(String(error.code));
+/**
+ * The name of a system error, such as `ENOENT`; `undefined` for other errors.
+ * libuv knows no name for some that matter here, EDQUOT and ESTALE among them; the system does.
+ */
+function systemErrorName(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !("syscall" in error) || !("code" in error)) return undefined;
+  const number = "errno" in error ? -Number(error.errno) : undefined;
+  const [name] = Object.entries(constants.errno).find(([, value]) => value === number) ?? [String(error.code)];
+  return name;
+}
+
+/** Whether `error` is a system error of one of the given names, such as `ENOENT`. */
+export function isSystemError(error: unknown, ...names: readonly string[]): boolean {
+  const name = systemErrorName(error);
+  return name !== undefined && names.includes(name);
 }
 
 /** A system error as people can read it; anything else as it is. */
 export function fileError(error: unknown, { verb, object, path }: Doing): unknown {
-  if (!isSystemError(error)) return error;
-  const meaning = MEANINGS[error.code ?? ""];
-  const what = meaning?.what(path) ?? `${error.message} in "${path}"`;
+  const name = systemErrorName(error);
+  if (name === undefined) return error;
+  const meaning = MEANINGS[name];
+  const what = meaning?.what(path) ?? `${(error as Error).message} in "${path}"`;
   return new BackupError(meaning?.code ?? "FAILED", `Cannot ${verb} "${object}": ${what}`, {
     hint: meaning?.hint?.(path),
     retryable: meaning?.retryable,

@@ -22,7 +22,7 @@ export async function syncDirectory(path: string): Promise<void> {
 /** Make a directory and those above it, all durable. One that is there already is left as it is. */
 async function makeDirectories(path: string): Promise<void> {
   try {
-    if ((await lstat(path)).isSymbolicLink()) await realpath(path);
+    await lstat(path);
     return;
   } catch (error) {
     if (!isSystemError(error, "ENOENT")) throw error;
@@ -47,6 +47,12 @@ function refused(path: string, what: string): BackupError {
   });
 }
 
+/** As the system would put it, so that callers treat it alike. */
+function notDirectory(path: string): Error {
+  const facts = { code: "ENOTDIR", syscall: "lstat", path };
+  return Object.assign(new Error(`ENOTDIR: "${path}" is not a directory`), facts);
+}
+
 /** The directory a local destination lives in, and the only way to paths below it. */
 export class LocalRoot {
   /** Absolute, without symbolic links. */
@@ -59,7 +65,9 @@ export class LocalRoot {
   /** Open `directory`, and make it when it is missing. */
   static async open(directory: string): Promise<LocalRoot> {
     await makeDirectories(directory);
-    return new LocalRoot(await realpath(directory));
+    const root = new LocalRoot(await realpath(directory));
+    await root.#check(root.path);
+    return root;
   }
 
   pathOf(relative: string): string {
@@ -100,7 +108,6 @@ export class LocalRoot {
   async #check(path: string): Promise<void> {
     const found = await lstat(path);
     if (found.isSymbolicLink()) throw refused(path, "it is a symbolic link");
-    if (!found.isDirectory())
-      throw Object.assign(new Error(`ENOTDIR: "${path}"`), { code: "ENOTDIR", syscall: "lstat" });
+    if (!found.isDirectory()) throw notDirectory(path);
   }
 }
