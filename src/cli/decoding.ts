@@ -16,7 +16,11 @@ type Options = { readonly gpg: GpgOptions | undefined; readonly signal: AbortSig
 type Stored = { readonly key: Key; readonly suffixes: readonly string[] };
 
 /** Choose how to decode a stored copy by what it is: its suffixes, and the keys its first bytes name. */
-export async function decodingOf(destination: Destination, { key, suffixes }: Stored, options: Options): Promise<CopyDecoding> {
+export async function decodingOf(
+  destination: Destination,
+  { key, suffixes }: Stored,
+  options: Options,
+): Promise<CopyDecoding> {
   const head = suffixes.at(-1) === ".gpg" ? await firstBytes(destination, key, options.signal) : new Uint8Array();
   const decoding = await openDecoding({ suffixes, head }, options);
   return {

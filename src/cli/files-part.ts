@@ -7,6 +7,7 @@ import { compress } from "../modifier/compress.ts";
 import { openGpg } from "../modifier/gpg.ts";
 import type { Modifier } from "../modifier/modifier.ts";
 import { filesSource } from "../source/files.ts";
+import { explainCopying } from "../source/tar.ts";
 import { type Context, openDestination, shelfOf } from "./context.ts";
 import type { Invocation } from "./invocation.ts";
 import { keptCopies } from "./kept-copies.ts";
@@ -29,6 +30,7 @@ export function filesPart(interval: Interval, context: Context, { invocation, on
         progress: (label, expected) => progressOn(invocation.terminal, label, expected),
         now: () => new Date(),
         log: context.log,
+        explain: explainCopying,
         onFailure,
         signal: invocation.signal,
       });

@@ -41,6 +41,8 @@ export type FilesBackup = {
   readonly progress: (label: string, expectedBytes: number | undefined) => (bytes: number) => void;
   readonly now: () => Date;
   readonly log: Log;
+  /** Says in the source's own words why a directory could not be copied. */
+  readonly explain: (error: unknown, directory: string) => unknown;
   /** Told each failure; the run goes on with the next directory. */
   readonly onFailure: (error: unknown) => void;
   readonly signal: AbortSignal;
@@ -64,7 +66,7 @@ export async function backupFiles(backup: FilesBackup): Promise<void> {
       await backupDirectory(backup, directory, { before, names });
     } catch (error) {
       backup.signal.throwIfAborted();
-      backup.onFailure(error);
+      backup.onFailure(backup.explain(error, directory));
     }
   }
 }
@@ -113,7 +115,12 @@ async function backupDirectory(backup: FilesBackup, directory: string, { before,
   const startedAt = backup.now();
   const { takenAt, clockBehind } = uniqueTimestamp(startedAt, names);
   const name = filesName(directory, takenAt);
-  const key = copyKey({ media: "files", host: shelf.host, interval, name: name + suffixesOf(stepsOf(backup)).join("") });
+  const key = copyKey({
+    media: "files",
+    host: shelf.host,
+    interval,
+    name: name + suffixesOf(stepsOf(backup)).join(""),
+  });
   const last = before.status.copies.findLast((copy) => copy.directory === directory);
   const onProgress = backup.progress(directory, last?.rawBytes);
 

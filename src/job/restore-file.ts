@@ -41,6 +41,8 @@ type Restore = Reading & {
   readonly target: string;
   /** The program that unpacks into a directory. */
   readonly unpack: (directory: string) => Command;
+  /** Whether it failed because a wanted path is not in the archive. */
+  readonly isMissing: (error: unknown) => boolean;
 };
 
 /** Restore a files copy into `target`, which appears or is filled only when everything succeeded. */
@@ -54,17 +56,15 @@ export async function restoreFile(restore: Restore): Promise<void> {
       ...(onProgress && { onProgress }),
     });
   } catch (error) {
-    throw notInArchive(error, restore.copy.key) ?? restore.explain(error);
+    throw restore.isMissing(error) ? notInArchive(restore, error) : restore.explain(error);
   }
   await staging.promote();
 }
 
-/** tar says which wanted path the archive does not hold; that is the user's mistake, not damage. */
-function notInArchive(error: unknown, key: Key): BackupError | undefined {
-  if (!(error instanceof CommandError)) return undefined;
-  const [, path] = /^tar: (.*): Not found in archive$/m.exec(error.stderrTail) ?? [];
-  if (path === undefined) return undefined;
-  return new BackupError("NOT_FOUND", `Cannot restore "${path}": it is not in "${key}"`, {
+function notInArchive({ copy }: Restore, error: unknown): BackupError {
+  const said =
+    error instanceof CommandError ? /^tar: (.*): Not found in archive$/m.exec(error.stderrTail)?.[1] : undefined;
+  return new BackupError("NOT_FOUND", `Cannot restore "${said ?? "the wanted path"}": it is not in "${copy.key}"`, {
     hint: "Give the path as it was on the backed-up host.",
     cause: error,
   });

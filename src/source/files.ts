@@ -3,7 +3,7 @@ import { access, constants, lstat, stat } from "node:fs/promises";
 import { posix } from "node:path";
 import { BackupError, type ErrorCode } from "../domain/errors.ts";
 import { type ByteStream } from "../lib/bytes.ts";
-import { type Command, type Finished, run } from "../lib/command.ts";
+import { type Command, type Finished, type RunOptions, run } from "../lib/command.ts";
 import type { Capture, Source } from "./source.ts";
 import { createCommand, openTar, type Request, shortcomings, type Tar } from "./tar.ts";
 import { readReport } from "./tar-report.ts";
@@ -26,6 +26,9 @@ export type FilesOptions = {
   readonly excludes: readonly string[];
   /** The user's own options for tar. */
   readonly tarOptions: readonly string[];
+  /** See `RunOptions`. */
+  readonly idleSeconds?: number;
+  readonly onProgress?: (bytes: number) => void;
 };
 
 /** How much of a program's stderr the pipeline keeps, in characters. */
@@ -94,10 +97,11 @@ class FilesCapture implements Capture<FilesFacts> {
   readonly #controller = new AbortController();
   #finished: Finished | undefined;
 
-  constructor(tar: Tar, command: Command, signal: AbortSignal) {
+  constructor(tar: Tar, command: Command, options: RunOptions) {
     this.#tar = tar;
     this.content = run(command, {
-      signal: AbortSignal.any([signal, this.#controller.signal]),
+      ...options,
+      signal: AbortSignal.any([options.signal, this.#controller.signal]),
       onFinish: (finished) => {
         this.#finished = finished;
       },
@@ -137,7 +141,8 @@ export function filesSource(options: FilesOptions): Source<FilesFacts> {
         excludes,
         options: options.tarOptions.filter((each) => each !== ""),
       });
-      return new FilesCapture(tar, command, signal);
+      const { idleSeconds = 0, onProgress } = options;
+      return new FilesCapture(tar, command, { signal, idleSeconds, ...(onProgress && { onProgress }) });
     },
   };
 }

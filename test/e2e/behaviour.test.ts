@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Sandbox } from "../support/cli.ts";
-import { copiesOf, restored } from "../support/listed.ts";
 import { filesBelow } from "../support/leftovers.ts";
+import { copiesOf, restored } from "../support/listed.ts";
 
 let sandbox: Sandbox;
 let source: string;
@@ -37,7 +37,19 @@ async function backup(): Promise<void> {
 function makeKey(name: string, user: string): string {
   const home = sandbox.directory(name);
   execFileSync("chmod", ["700", home]);
-  const args = ["--homedir", home, "--batch", "--quiet", "--passphrase", "", "--quick-gen-key", user, "default", "default", "never"];
+  const args = [
+    "--homedir",
+    home,
+    "--batch",
+    "--quiet",
+    "--passphrase",
+    "",
+    "--quick-gen-key",
+    user,
+    "default",
+    "default",
+    "never",
+  ];
   execFileSync("gpg", args, { stdio: "ignore" });
   return home;
 }
@@ -75,7 +87,12 @@ describe("verify file", () => {
     rmSync(sandbox.path("copies", third?.key ?? ""));
     const result = await sandbox.run(["verify", "file", "all", "--json"]);
     expect(result.exitCode).toBe(65);
-    expect((JSON.parse(result.stdout) as { success: boolean }[]).map(({ success }) => success)).toEqual([false, false, false, true]);
+    expect((JSON.parse(result.stdout) as { success: boolean }[]).map(({ success }) => success)).toEqual([
+      false,
+      false,
+      false,
+      true,
+    ]);
     const states = (await copiesOf(sandbox)).map(({ state }) => state);
     expect(states).toEqual(["broken", "resized", "gone", "verified"]);
   });
@@ -113,7 +130,15 @@ describe("restore file", () => {
     const one = ["restore", "file", copy?.key ?? "", "--dst", target, "--path", join(source, "sub dir")];
     expect(await sandbox.run(one)).toMatchObject({ exitCode: 0, stdout: "" });
     expect(filesBelow(target)).toEqual([join(source, "sub dir", "wanted").slice(1)]);
-    const other = await sandbox.run(["restore", "file", copy?.key ?? "", "--dst", sandbox.path("two"), "--path", "/none"]);
+    const other = await sandbox.run([
+      "restore",
+      "file",
+      copy?.key ?? "",
+      "--dst",
+      sandbox.path("two"),
+      "--path",
+      "/none",
+    ]);
     expect(other.exitCode).toBe(66);
     expect(readdirSync(sandbox.root)).not.toContain("two");
   });
@@ -124,7 +149,9 @@ describe("restore file", () => {
     const full = await sandbox.run(["restore", "file", copy?.key ?? "", "--dst", source]);
     expect(full.exitCode).toBe(2);
     expect(full.stderr).toContain(`Cannot restore into "${source}"`);
-    expect((await sandbox.run(["restore", "file", "db9/daily/files/none", "--dst", sandbox.path("t")])).exitCode).toBe(66);
+    expect((await sandbox.run(["restore", "file", "db9/daily/files/none", "--dst", sandbox.path("t")])).exitCode).toBe(
+      66,
+    );
   });
 
   test("reads a copy kept on this host by its path", async () => {
@@ -211,7 +238,9 @@ test("a run type that is turned off does nothing", async () => {
 test("a run appends to the log of measures", async () => {
   await backup();
   await backup();
-  const { measures } = JSON.parse(readFileSync(sandbox.path("measures.log"), "utf8")) as { measures: Record<string, number>[] };
+  const { measures } = JSON.parse(readFileSync(sandbox.path("measures.log"), "utf8")) as {
+    measures: Record<string, number>[];
+  };
   expect(measures).toHaveLength(2);
   expect(Object.keys(measures[0] ?? {}).toSorted()).toEqual(["duration", "finish", "start"]);
 });
@@ -266,9 +295,21 @@ describe("a canary in every key that holds a secret", () => {
       }
     }, 5);
     const outputs: string[] = [];
-    const commands = [["backup", "daily"], ["ls"], ["ls", "--json"], ["status", "--type", "files"], ["verify", "file", "all"], ["check"], ["status", "rebuild"]];
+    const commands = [
+      ["backup", "daily"],
+      ["ls"],
+      ["ls", "--json"],
+      ["status", "--type", "files"],
+      ["verify", "file", "all"],
+      ["check"],
+      ["status", "rebuild"],
+    ];
     for (const words of commands) {
-      const result = await sandbox.run(["--debug", ...words, ...(words[0] === "backup" ? ["--lock-file", sandbox.lock] : [])]);
+      const result = await sandbox.run([
+        "--debug",
+        ...words,
+        ...(words[0] === "backup" ? ["--lock-file", sandbox.lock] : []),
+      ]);
       expect(result.exitCode).toBe(0);
       outputs.push(result.stdout, result.stderr);
     }
@@ -296,7 +337,11 @@ describe("the command line", () => {
 
   test("works through a link, from another directory, with another Node in the path", async () => {
     const away = mkdtempSync(join(sandbox.root, "away-"));
-    execFileSync("ln", ["-s", new URL("../../bin/twindb-backup", import.meta.url).pathname, join(away, "twindb-backup")]);
+    execFileSync("ln", [
+      "-s",
+      new URL("../../bin/twindb-backup", import.meta.url).pathname,
+      join(away, "twindb-backup"),
+    ]);
     writeFileSync(join(away, "node"), "#!/bin/sh\nexit 1\n", { mode: 0o755 });
     const env = { PATH: `${away}:/usr/bin:/bin` };
     expect(execFileSync("twindb-backup", ["--version"], { cwd: "/", env, encoding: "utf8" })).toMatch(/^\d/);
@@ -313,6 +358,8 @@ describe("the command line", () => {
       expect(result.exitCode).toBe(78);
       expect(result.stdout).toBe("");
     }
-    expect(filesBelow(sandbox.root).filter((path) => path !== "twindb-backup.cfg" && !path.startsWith("source"))).toEqual([]);
+    expect(
+      filesBelow(sandbox.root).filter((path) => path !== "twindb-backup.cfg" && !path.startsWith("source")),
+    ).toEqual([]);
   });
 });

@@ -1,12 +1,12 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { randomBytes, randomInt } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Sandbox } from "../support/cli.ts";
-import { copiesOf, restored } from "../support/listed.ts";
 import { filesBelow, leftoversIn, processesMentioning, temporaryDirectories } from "../support/leftovers.ts";
+import { copiesOf, restored } from "../support/listed.ts";
 
 const MOMENTS = 50;
 
@@ -40,7 +40,9 @@ async function childOf(name: string): Promise<number> {
     for (const pid of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))) {
       try {
         const [file = ""] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-        const isOurs = readFileSync(`/proc/${pid}/environ`, "utf8").includes("LC_ALL=C") && (file === name || file.endsWith(`/${name}`));
+        const isOurs =
+          readFileSync(`/proc/${pid}/environ`, "utf8").includes("LC_ALL=C") &&
+          (file === name || file.endsWith(`/${name}`));
         if (isOurs) return Number(pid);
       } catch {
         // Gone between the two looks.
@@ -167,7 +169,17 @@ describe.each(["SIGTERM", "SIGKILL"] as const)("a backup that gets %s", (signal)
 test("backup heals at the next run whatever system call it is killed at", async () => {
   for (const call of ["rename", "link", "fsync"]) {
     for (let index = 1; index <= 12; index++) {
-      const wrapper = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", `trace=${call}`, "-e", `inject=${call}:signal=SIGKILL:when=${index}`];
+      const wrapper = [
+        "strace",
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        `trace=${call}`,
+        "-e",
+        `inject=${call}:signal=SIGKILL:when=${index}`,
+      ];
       const before = (await copiesOf(sandbox)).length;
       const result = await sandbox.run(["backup", "daily"], { wrapper });
       const after = (await copiesOf(sandbox)).length;
@@ -183,7 +195,9 @@ test("restore leaves nothing behind when it is killed, and works the next time",
   const target = sandbox.path("target");
   for (let moment = 0; moment < 10; moment++) {
     let pid = 0;
-    const running = sandbox.run(["restore", "file", copy?.key ?? "", "--dst", target], { onStart: (started) => (pid = started) });
+    const running = sandbox.run(["restore", "file", copy?.key ?? "", "--dst", target], {
+      onStart: (started) => (pid = started),
+    });
     await sleep(randomInt(150, 400));
     try {
       process.kill(pid, "SIGKILL");

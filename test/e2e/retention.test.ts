@@ -2,8 +2,8 @@ import { writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Sandbox } from "../support/cli.ts";
-import { copiesOf } from "../support/listed.ts";
 import { filesBelow, leftoversIn } from "../support/leftovers.ts";
+import { copiesOf } from "../support/listed.ts";
 import { startSshd } from "../support/servers/sshd.ts";
 
 let sandbox: Sandbox;
@@ -60,7 +60,14 @@ test("ten daily runs over SSH keep three copies of each directory", async () => 
   sandbox.configure({
     source: { backup_dirs: directories.join(" ") },
     destination: { backup_destination: "ssh" },
-    ssh: { backup_host: "127.0.0.1", port: sshd.port, ssh_user: "root", ssh_key: sshd.keyFile, known_hosts: sshd.knownHostsFile, backup_dir: copies },
+    ssh: {
+      backup_host: "127.0.0.1",
+      port: sshd.port,
+      ssh_user: "root",
+      ssh_key: sshd.keyFile,
+      known_hosts: sshd.knownHostsFile,
+      backup_dir: copies,
+    },
     retention: { daily_copies: 3 },
   });
   await tenRuns();

@@ -26,7 +26,9 @@ export function filesBelow(root: string): string[] {
 
 /** What a clean destination never holds: temporary and lock objects, marks of unfinished copies. */
 export function leftoversIn(copies: string): string[] {
-  return filesBelow(copies).filter((path) => path.includes("/.partial/") || path.endsWith(".unfinished") || path.endsWith(".partial"));
+  return filesBelow(copies).filter(
+    (path) => path.includes("/.partial/") || path.endsWith(".unfinished") || path.endsWith(".partial"),
+  );
 }
 
 /** Directories of ours in the system's place for temporary files. */

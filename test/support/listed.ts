@@ -25,7 +25,11 @@ export async function copiesOf(sandbox: Sandbox): Promise<readonly Row[]> {
 export async function restored(sandbox: Sandbox, copy: string, directory: string): Promise<readonly string[]> {
   const target = mkdtempSync(join(sandbox.root, "restored-"));
   try {
-    expect(await sandbox.run(["restore", "file", copy, "--dst", target])).toMatchObject({ exitCode: 0, stdout: "", stderr: "" });
+    expect(await sandbox.run(["restore", "file", copy, "--dst", target])).toMatchObject({
+      exitCode: 0,
+      stdout: "",
+      stderr: "",
+    });
     const [want, got] = await Promise.all([describeTree(directory), describeTree(join(target, directory))]);
     const all = new Set([...want, ...got].map((record) => record.path));
     const text = (records: typeof want, path: string) => JSON.stringify(records.find((record) => record.path === path));

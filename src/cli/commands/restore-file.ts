@@ -5,9 +5,9 @@ import { toKey } from "../../domain/key.ts";
 import { nameOf, suffixesOf } from "../../domain/names.ts";
 import { listCopies } from "../../job/list.ts";
 import { restoreFile as restore, type StoredCopy } from "../../job/restore-file.ts";
-import { untar } from "../../source/untar.ts";
-import { decodingOf } from "../decoding.ts";
+import { extractCommand, isNotInArchive, openTar } from "../../source/tar.ts";
 import { openContext, openDestination } from "../context.ts";
+import { decodingOf } from "../decoding.ts";
 import { findFiles } from "../find-files.ts";
 import type { Invocation } from "../invocation.ts";
 import { progressOn } from "../progress.ts";
@@ -29,6 +29,7 @@ export async function restoreFile(
   const { destination, copy } = await find(typed, config, signal);
   await using _destination = destination;
   await using decoding = await decodingOf(destination, copy, { gpg: config.gpg, signal });
+  const tar = await openTar({ signal });
   const onProgress = progressOn(terminal, `restoring ${nameOf(copy.key)}`, copy.rawBytes);
   await restore({
     destination,
@@ -39,7 +40,8 @@ export async function restoreFile(
     signal,
     onProgress,
     target: dst,
-    unpack: (directory) => untar({ directory, paths: path }),
+    unpack: (directory) => extractCommand(tar, { directory, paths: path }),
+    isMissing: isNotInArchive,
   });
   log.info(`restored "${copy.key}" into ${resolve(dst)}`);
   return 0;

@@ -2,9 +2,9 @@ import { BackupError } from "../../domain/errors.ts";
 import { humanSeconds } from "../../domain/human.ts";
 import { type Listed, listCopies } from "../../job/list.ts";
 import { type Verified, verifyFile as verify } from "../../job/verify-file.ts";
-import { listArchive } from "../../source/untar.ts";
-import { decodingOf } from "../decoding.ts";
+import { listCommand, openTar } from "../../source/tar.ts";
 import { openContext, openDestination, shelfOf } from "../context.ts";
+import { decodingOf } from "../decoding.ts";
 import { exitStatusOf } from "../exit-status.ts";
 import { filesOf, findFiles, type ListedFiles, newestFiles } from "../find-files.ts";
 import type { Invocation } from "../invocation.ts";
@@ -19,13 +19,14 @@ export async function verifyFile({ copy, hostname, json }: VerifyOptions, invoca
   await using destination = await openDestination(config);
   const { listed, warnings } = await listCopies(destination, { host: hostname, media: "files", signal });
   for (const warning of warnings) log.warn(warning);
+  const tar = await openTar({ signal });
   const results: Verified[] = [];
   for (const wanted of choose(copy, hostname ?? config.hostname, listed)) {
     terminal.draw(`verifying ${wanted.copy.key}`);
     const found = await verify(wanted.copy, wanted.doubt, {
       shelf: shelfOf(destination, wanted.copy.host, "files"),
       open: (copy) => decodingOf(destination, copy, { gpg: config.gpg, signal }),
-      list: listArchive(),
+      list: listCommand(tar),
       idleSeconds: config.run.idleSeconds,
       signal,
     });
