@@ -141,7 +141,7 @@ function build(start: (work: Work) => void): Command {
     .description("Backs up directories from cron; every listed copy restores.")
     .option("--config <path>", "config file", DEFAULT_CONFIG)
     .option("--debug", "tell everything that happens, on stderr")
-    .option("--version", "print the version")
+    .version(version(), "--version", "print the version")
     .enablePositionalOptions()
     .exitOverride()
     .addHelpText("after", EXIT_HELP);
@@ -164,7 +164,6 @@ async function perform(work: Work, globals: Globals): Promise<number> {
 
 /** Run the program with these arguments. @returns its exit status. */
 export async function main(args: readonly string[]): Promise<number> {
-  if (args.length === 1 && args[0] === "--version") return printVersion();
   let work: Work | undefined;
   const program = build((chosen) => {
     work = chosen;
@@ -180,12 +179,7 @@ export async function main(args: readonly string[]): Promise<number> {
     throw error;
   }
   if (work !== undefined) return perform(work, program.opts<Globals>());
-  return program.getOptionValue("version") === true ? printVersion() : NO_COMMAND_STATUS;
-}
-
-function printVersion(): number {
-  process.stdout.write(`${version()}\n`);
-  return 0;
+  return NO_COMMAND_STATUS;
 }
 
 /** Commander has printed what was wrong, except for our own checks of values. */

@@ -39,7 +39,9 @@ class KeptCopy implements Tap {
     this.#root = root;
     this.#path = join(root, key);
     const mark = `${process.pid}-${randomBytes(6).toString("hex")}`;
-    this.#partial = join(dirname(this.#path), `.${basename(this.#path)}.${mark}.partial`);
+    // A name may be as long as a file system lets it; this one must not be longer.
+    const name = basename(this.#path).slice(0, 50);
+    this.#partial = join(dirname(this.#path), `.${name}.${mark}.partial`);
     this.command = { file: "tee", args: ["--", this.#partial], tap: true };
   }
 

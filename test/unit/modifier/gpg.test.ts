@@ -70,6 +70,25 @@ describe("openGpg()", () => {
     expect(args[args.indexOf("--recipient") + 1]).toBe(good);
   });
 
+  test("the command lines of gpg are those of the golden file", async () => {
+    const keyring = home.file("golden.gpg", home.gpg(["--export", good]));
+    const recipient = home.file("golden.asc", home.gpg(["--armor", "--export", good]));
+    const cases = {
+      "a home": options(),
+      "a keyring": options({ keyring }),
+      "a key file": options({ recipient }),
+    };
+    const lines: string[] = [];
+    for (const [name, gpg] of Object.entries(cases)) {
+      const { apply, revert } = await openGpg(gpg, { signal });
+      for (const [verb, { args }] of Object.entries({ encrypt: apply, decrypt: revert })) {
+        const line = args.join(" ").replaceAll(home.directory, "/HOME").replaceAll(good, "FINGERPRINT");
+        lines.push(`${verb} with ${name}: gpg ${line}\n`);
+      }
+    }
+    await expect(lines.join("")).toMatchFileSnapshot("../../golden/argv/gpg.txt");
+  });
+
   test("openGpg() refuses an address that two keys have, and names both", async () => {
     const keys = [1, 2].map((n) => home.generate({ userId: `Twin ${n} <twin@example.com>` }));
     const error = await refusal(openGpg(options({ recipient: "twin@example.com" }), { signal }));
