@@ -25,7 +25,7 @@ import { LocalRoot, syncDirectory } from "./local-root.ts";
 import { sweepFolder } from "./local-sweep.ts";
 import { isThere, TakenError, Temporary } from "./local-temporary.ts";
 import type { LocalOptions } from "./options.ts";
-import { lockName, partialFolderOf } from "./temporary-name.ts";
+import { lockName, partialFolderOf, refusePartial } from "./temporary-name.ts";
 
 /** Where the parts of one object lie. */
 type Place = {
@@ -97,6 +97,7 @@ export class LocalDestination implements Destination {
 
   async remove(key: Key, { signal }: CallOptions): Promise<void> {
     signal.throwIfAborted();
+    refusePartial(key);
     await during(this.#doing("remove", key), async () => {
       try {
         const folder = await this.#root.find(dirname(key));
@@ -220,6 +221,7 @@ export class LocalDestination implements Destination {
 
   /** @returns `undefined` when there is no such object. */
   async #open(key: Key): Promise<OpenFile | undefined> {
+    refusePartial(key);
     try {
       const folder = await this.#root.find(dirname(key));
       return await openFile(join(folder, basename(key)));

@@ -24,7 +24,7 @@ export type RetryPolicy = {
 };
 
 /** About two minutes of a network that is down. */
-export const DEFAULT_RETRY_POLICY: RetryPolicy = {
+const DEFAULT_RETRY_POLICY: RetryPolicy = {
   tries: 8,
   firstWaitMilliseconds: 500,
   longestWaitMilliseconds: 30_000,
