@@ -192,6 +192,8 @@ describe("the status", () => {
     const [own] = await copiesOf(sandbox);
     const [host = ""] = own?.key.split("/") ?? [];
     const name = `${source.replaceAll("/", "_")}-2019-03-04_05_06_07.tar.gz`;
+    // The predecessor's archives hold whole seconds.
+    execFileSync("touch", ["-d", "2019-03-04 05:00:00", join(source, "text"), source]);
     const old = sandbox.path("copies", host, "daily", "files", name);
     execFileSync("tar", ["czf", old, "-C", "/", source.slice(1)]);
     for (const path of [...files(), ...filesBelow(sandbox.copies).filter((each) => each.includes("manifest"))]) {
