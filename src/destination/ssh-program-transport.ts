@@ -50,7 +50,9 @@ function uploadScript({ tee, hasher }: FarShell): string {
     "umask 077; set -C",
     ': >"$2" || exit 73',
     `said=$({ { ${tee} "$2"; echo "tee $?" >&5; } | ${hasher}; echo "hash $?" >&5; } 5>&1)`,
-    'printf "\\n%s\\n%s\\n%s\\n" "$1" "$said" "$1"',
+    // A connection that was cut may have been so before the file was there for us to remove.
+    'trap "" PIPE',
+    'printf "\\n%s\\n%s\\n%s\\n" "$1" "$said" "$1" || rm -f "$2"',
     'case $said in *"tee 0"*) exit 0;; *) exit 74;; esac',
   ].join("; ");
 }
