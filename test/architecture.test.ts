@@ -15,11 +15,12 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   modifier: ["domain", "lib"],
   source: ["domain", "lib"],
   status: ["domain", "lib", "destination/destination.ts"],
-  config: ["domain", "lib"],
+  config: ["domain", "lib", "destination/options.ts", "modifier/options.ts"],
   job: [
     "domain",
     "lib",
     "destination/destination.ts",
+    "modifier/chain.ts",
     "modifier/modifier.ts",
     "source/source.ts",
     "status/store.ts",

@@ -22,6 +22,8 @@ export type Capabilities = {
   readonly digest: "near" | "far" | "both";
   /** How content travels, such as `file`, `ssh program`, `sftp`. */
   readonly transport: string;
+  /** Room left for the user that stores; `undefined` where the store does not tell. */
+  readonly freeBytes: number | undefined;
 };
 
 /** Largest object `readSmall()` accepts, in bytes. */

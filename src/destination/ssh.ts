@@ -56,7 +56,7 @@ class SshDestination implements Destination {
 
   async capabilities({ signal }: CallOptions): Promise<Capabilities> {
     const { name, digest } = await this.#connection.transport(signal);
-    return { conditionalReplace: "locked", digest, transport: name };
+    return { conditionalReplace: "locked", digest, transport: name, freeBytes: undefined };
   }
 
   put(key: Key, content: ByteStream, options: CallOptions): Promise<Digest> {

@@ -1,25 +1,43 @@
 import { createHash, randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { hostname } from "node:os";
+import { BackupError } from "../domain/errors.ts";
+import type { Key } from "../domain/key.ts";
+import { isRunning, machineId } from "../lib/process-identity.ts";
+
+export { machineId } from "../lib/process-identity.ts";
+
+/** Folder below each HOST for objects that are not finished, and for locks. No key has such a component. */
+export const PARTIAL_FOLDER = ".partial";
+
+/** How names of locks in that folder start. */
+export const LOCK_PREFIX = "lock-";
 
 /** Whose a temporary object is. */
 export type TemporaryOwner = { readonly machine: string; readonly pid: number };
 
-/** 12 hex digits that stay the same on this machine and tell it from others. */
-export function machineId(): string {
-  return createHash("sha256").update(machineText()).digest("hex").slice(0, 12);
+/**
+ * Where the unfinished object of a key lies, relative to the root: `HOST/.partial`.
+ * @throws {BackupError} DATA_DAMAGED when the key itself lies in such a folder.
+ */
+export function partialFolderOf(key: Key): string {
+  const components = key.split("/");
+  if (components.includes(PARTIAL_FOLDER)) {
+    throw new BackupError(
+      "DATA_DAMAGED",
+      `Cannot use "${key}" as a key: "${PARTIAL_FOLDER}" is for unfinished objects`,
+    );
+  }
+  return components.length === 1 ? PARTIAL_FOLDER : `${components[0]}/${PARTIAL_FOLDER}`;
 }
 
-/** A name nobody else picks, such as `5f1c0a9be3d2-4711-9c0e1d2f3a4b5c6d`. */
+/** A name that nobody else picks: `<machine>-<pid>-<random>`, such as `5f1c0a9be3d2-4711-9c0e1d2f3a4b5c6d`. */
 export function temporaryName(): string {
   return `${machineId()}-${process.pid}-${randomBytes(8).toString("hex")}`;
 }
 
 /** Who made a temporary object of that name; `undefined` when it is no such name. */
 export function temporaryOwner(name: string): TemporaryOwner | undefined {
-  const match = /^(?<machine>[0-9a-f]{12})-(?<pid>\d{1,10})-[0-9a-f]{16}$/.exec(name);
-  const { machine, pid } = match?.groups ?? {};
-  return machine === undefined || pid === undefined ? undefined : { machine, pid: Number(pid) };
+  const [, machine, pid] = /^([0-9a-f]{12})-([1-9][0-9]{0,9})-[0-9a-f]{16}$/.exec(name) ?? [];
+  return machine === undefined ? undefined : { machine, pid: Number(pid) };
 }
 
 /** Whether a temporary name is that of a process of this machine which has ended. */
@@ -28,22 +46,7 @@ export function isLeftover(name: string): boolean {
   return owner !== undefined && owner.machine === machineId() && !isRunning(owner.pid);
 }
 
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: it runs as another user.
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-}
-
-function machineText(): string {
-  try {
-    const text = readFileSync("/etc/machine-id", "utf8").trim();
-    if (text !== "") return text;
-  } catch {
-    // Containers often have none; the host name is the next best.
-  }
-  return hostname();
+/** Name of the lock of a key in its folder; the same for every way to reach that folder. */
+export function lockName(key: Key): string {
+  return LOCK_PREFIX + createHash("sha256").update(key).digest("hex").slice(0, 16);
 }

@@ -9,6 +9,7 @@ export type Verification = { readonly at: Date; readonly ok: boolean; readonly l
  * `suffixes` are those of the stored name, in the order they were applied: `[".zst", ".gpg"]`.
  */
 export type StoredFacts = {
+  /** Where the object lies, with all suffixes. */
   readonly key: Key;
   readonly host: string;
   readonly suffixes: readonly string[];
@@ -22,6 +23,10 @@ export type StoredFacts = {
   readonly tool: string | undefined;
   readonly toolVersion: string | undefined;
   readonly verified: Verification | undefined;
+  /** Whether retention must leave it alone. */
+  readonly preserved?: boolean;
+  /** Fields of the record that nobody here knows, such as those of a newer version; saved as they came. */
+  readonly extra?: ReadonlyMap<string, unknown>;
 };
 
 /** One tar archive of one directory. */
@@ -35,3 +40,69 @@ export type FilesCopy = StoredFacts & {
   /** What tar warned of, such as `file changed as we read it`; empty when nothing. */
   readonly warnings: readonly string[];
 };
+
+/** The makers of servers, as the predecessor spells them. */
+export const VENDORS = ["oracle", "percona", "mariadb"] as const;
+
+export type Vendor = (typeof VENDORS)[number];
+
+/** A place in the binary log. The offset is unknown in a few old records. */
+export type BinlogPosition = { readonly file: string; readonly offset: number | undefined };
+
+type MysqlFacts = StoredFacts & {
+  readonly media: "mysql";
+  readonly interval: Interval;
+  readonly vendor: Vendor;
+  /** Taken from the name where an old record does not say. */
+  readonly startedAt: Date;
+  readonly finishedAt: Date | undefined;
+  /** The checkpoint an increment on this copy starts from. */
+  readonly lsn: bigint | undefined;
+  /** The range of log sequence numbers the copy holds, as the tool wrote them down. */
+  readonly fromLsn: bigint | undefined;
+  readonly toLsn: bigint | undefined;
+  /** Binlog position of the copy; unknown without a binary log. */
+  readonly binlog: BinlogPosition | undefined;
+  /** GTID set (MySQL) or position (MariaDB) of the copy. */
+  readonly gtid: string | undefined;
+  /** Version of the Galera provider; `undefined` outside a cluster. */
+  readonly galeraVersion: string | undefined;
+  readonly serverVersion: string | undefined;
+  readonly serverUuid: string | undefined;
+  /** What the stream is, such as `xbstream`; unknown for a copy of the predecessor. */
+  readonly format: string | undefined;
+  /** Text of the server's config files by absolute path. */
+  readonly config: ReadonlyMap<string, string>;
+};
+
+/** A physical copy of a server that restores by itself. */
+export type MysqlFullCopy = MysqlFacts & { readonly kind: "full" };
+
+/** What changed in a server since `parent`, which is needed to restore it. */
+export type MysqlIncrementalCopy = MysqlFacts & { readonly kind: "incremental"; readonly parent: Key };
+
+export type MysqlCopy = MysqlFullCopy | MysqlIncrementalCopy;
+
+/** One closed binary log. */
+export type BinlogCopy = StoredFacts & {
+  readonly media: "binlog";
+  /** The server's own name, such as `mysql-bin.000012`. */
+  readonly name: string;
+  /** Folder of another incarnation of the server; `undefined` for the first. */
+  readonly incarnation: string | undefined;
+  /** Time of the first event. */
+  readonly createdAt: Date;
+  readonly serverUuid: string | undefined;
+  readonly serverVersion: string | undefined;
+  /** GTIDs that the log holds. */
+  readonly gtid: string | undefined;
+};
+
+/** One stored copy; told apart by `media`, then `kind`. */
+export type Copy = FilesCopy | MysqlCopy | BinlogCopy;
+
+/** What a copy is of; also the kinds of status. */
+export type Media = Copy["media"];
+
+/** The copies of one media. */
+export type CopyOf<M extends Media> = Extract<Copy, { readonly media: M }>;

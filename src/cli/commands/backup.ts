@@ -1,0 +1,92 @@
+import type { Config } from "../../config/options.ts";
+import type { Media } from "../../domain/copy.ts";
+import { BackupError } from "../../domain/errors.ts";
+import type { Interval } from "../../domain/interval.ts";
+import { recordMeasure } from "../../job/measures.ts";
+import { type Part, runParts, WAIT_SECONDS } from "../../job/run.ts";
+import { acquireLock } from "../../lib/lock.ts";
+import { type Context, openContext } from "../context.ts";
+import { exitStatusOf } from "../exit-status.ts";
+import { filesPart } from "../files-part.ts";
+import type { Invocation } from "../invocation.ts";
+
+export type BackupOptions = {
+  readonly runType: Interval;
+  readonly lockFile: string;
+  readonly wait?: number;
+  readonly only?: Media;
+  readonly binlogsOnly?: true;
+  readonly full?: true;
+};
+
+/** Take copies of everything the config names for this run type. Silent when all is well. */
+export async function backup(options: BackupOptions, invocation: Invocation): Promise<number> {
+  const context = await openContext(invocation);
+  if (!context.config.intervals[options.runType]) return 0;
+  // Copies, status files and temporary ones are nobody else's business.
+  process.umask(0o077);
+  const lost = new AbortController();
+  await using _lock = await acquireLock(options.lockFile, {
+    waitSeconds: options.wait ?? WAIT_SECONDS[options.runType],
+    signal: invocation.signal,
+    onLost: (error) => lost.abort(error),
+  });
+  const signal = AbortSignal.any([invocation.signal, lost.signal]);
+  return run(options, context, { ...invocation, signal });
+}
+
+async function run(options: BackupOptions, context: Context, invocation: Invocation): Promise<number> {
+  const startedAt = new Date();
+  const failures: unknown[] = [];
+  const onFailure = (error: unknown) => {
+    failures.push(error);
+    invocation.terminal.fail(error);
+  };
+  const parts = partsOf(options, context, { invocation, onFailure });
+  await runParts(parts, onFailure, invocation.signal);
+  if (options.binlogsOnly !== true) await measure(context, startedAt);
+  return failures.length === 0 ? 0 : exitStatusOf(failures[0]);
+}
+
+async function measure({ config, log }: Context, startedAt: Date): Promise<void> {
+  try {
+    await recordMeasure(config.run.measuresLog, startedAt, new Date());
+  } catch (error) {
+    // The copies are stored; a log of times that cannot be written is worth a line, not a failure.
+    log.warn(`cannot write ${config.run.measuresLog}: ${(error as Error).message}`);
+  }
+}
+
+type PartOptions = { readonly invocation: Invocation; readonly onFailure: (error: unknown) => void };
+
+function partsOf({ runType, only, binlogsOnly }: BackupOptions, context: Context, options: PartOptions): Part[] {
+  const wanted = binlogsOnly === true ? "binlog" : only;
+  const { source } = context.config;
+  const configured: readonly [Media, boolean, () => Part][] = [
+    ["files", source.directories.length > 0, () => filesPart(runType, context, options)],
+    ["mysql", source.mysql, () => missingPart("mysql", "MySQL")],
+    ["binlog", wanted === "binlog", () => missingPart("binlog", "binary logs")],
+  ];
+  const parts = configured.filter(([media, isOn]) => isOn && (wanted === undefined || wanted === media));
+  if (parts.length === 0) throw nothingToDo(context.config, wanted);
+  return parts.map(([, , part]) => part());
+}
+
+function missingPart(name: Media, what: string): Part {
+  return {
+    name,
+    run: () =>
+      Promise.reject(
+        new BackupError("FAILED", `Cannot back up ${what}: this version backs up directories only`, {
+          hint: "Keep the predecessor for it until a version that can is installed, or set backup_mysql=no in [source].",
+        }),
+      ),
+  };
+}
+
+function nothingToDo({ path }: Config, wanted: Media | undefined): BackupError {
+  const what = wanted === undefined ? "anything" : `the part "${wanted}"`;
+  return new BackupError("CONFIG_INVALID", `Cannot back up ${what}: ${path} names nothing of it in [source]`, {
+    hint: "Set backup_dirs in [source].",
+  });
+}

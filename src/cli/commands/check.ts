@@ -1,0 +1,114 @@
+import { stat } from "node:fs/promises";
+import type { Config } from "../../config/options.ts";
+import type { Destination } from "../../destination/destination.ts";
+import type { FilesCopy } from "../../domain/copy.ts";
+import { humanBytes, humanSeconds } from "../../domain/human.ts";
+import { driftFinding, type Finding, look, probeDestination } from "../../job/check.ts";
+import { compress } from "../../modifier/compress.ts";
+import { openGpg } from "../../modifier/gpg.ts";
+import { openContext, openDestination, shelfOf } from "../context.ts";
+import { exitStatusOf } from "../exit-status.ts";
+import type { Invocation } from "../invocation.ts";
+import { tableOf } from "../table.ts";
+
+/** A newest copy older than this is late, whatever the cron lines say. */
+const LATE_SECONDS = 36 * 3600;
+
+/** Less than this many of the newest copies' sizes free is worth a word. */
+const ROOM_FACTOR = 2;
+
+/** Look whether the next backup and the next restore would work; changes nothing that stays. */
+export async function check({ json }: { readonly json?: true }, invocation: Invocation): Promise<number> {
+  const { terminal, signal } = invocation;
+  const { config } = await openContext(invocation);
+  const findings: Finding[] = [
+    { name: "config", result: "ok", detail: config.path },
+    await look("source", () => lookAtSources(config)),
+    await look("compression", () => lookAtCompression(config, signal)),
+    await look("encryption", () => lookAtEncryption(config, signal)),
+    ...(await lookAtDestination(config, signal)),
+  ];
+  if (json === true) {
+    terminal.print(
+      JSON.stringify(
+        findings.map(({ name, result, detail }) => ({ name, result, detail })),
+        null,
+        2,
+      ),
+    );
+  } else {
+    const columns = [
+      { title: "CHECK", value: ({ name }: Finding) => name },
+      { title: "RESULT", value: ({ result }: Finding) => result },
+      { title: "FOUND", value: ({ detail }: Finding) => detail },
+    ];
+    for (const line of tableOf(columns, findings)) terminal.print(line);
+  }
+  const failed = findings.find(({ result }) => result === "failed");
+  return failed === undefined ? 0 : exitStatusOf(failed.error);
+}
+
+async function lookAtSources({ source }: Config): Promise<string | Finding> {
+  for (const directory of source.directories) await stat(directory);
+  if (source.directories.length > 0) return source.directories.join(" ");
+  return { name: "source", result: "warning", detail: "no directories are backed up" };
+}
+
+async function lookAtCompression({ compression }: Config, signal: AbortSignal): Promise<string> {
+  await compress(compression)?.check({ signal });
+  return compression.program;
+}
+
+async function lookAtEncryption({ gpg: options }: Config, signal: AbortSignal): Promise<string | Finding> {
+  if (options?.recipient === undefined) return "copies are not encrypted";
+  const modifier = await openGpg(options, { signal });
+  await modifier.check({ signal });
+  return `to ${options.recipient}`;
+}
+
+async function lookAtDestination(config: Config, signal: AbortSignal): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  let destination: Destination | undefined;
+  findings.push(
+    await look("destination", async () => {
+      destination = await openDestination(config);
+      const drift = await probeDestination(destination, config.hostname, { signal });
+      findings.unshift(driftFinding(drift));
+      const { transport } = await destination.capabilities({ signal });
+      return `${destination.url}, by ${transport}`;
+    }),
+  );
+  if (destination === undefined) return findings;
+  await using open = destination;
+  if (findings.some(({ result }) => result === "failed")) return findings;
+  const { status, doubtful, warnings } = await shelfOf(open, config.hostname, "files").status.load({ signal });
+  if (doubtful) findings.push({ name: "status", result: "warning", detail: warnings.join("; ") });
+  findings.push(...config.source.directories.map((directory) => lookAtAge(directory, status.copies)));
+  findings.push(await look("free space", () => lookAtSpace(open, status.copies, signal)));
+  return findings;
+}
+
+function lookAtAge(directory: string, copies: readonly FilesCopy[]): Finding {
+  const name = `last copy of ${directory}`;
+  const last = copies.findLast((copy) => copy.directory === directory && copy.verified?.ok !== false);
+  if (last === undefined) return { name, result: "warning", detail: "there is none yet" };
+  const age = (Date.now() - last.startedAt.getTime()) / 1000;
+  return {
+    name,
+    result: age > LATE_SECONDS ? "warning" : "ok",
+    detail: `${humanSeconds(age)} old, ${humanBytes(last.bytes ?? 0)}`,
+  };
+}
+
+async function lookAtSpace(
+  destination: Destination,
+  copies: readonly FilesCopy[],
+  signal: AbortSignal,
+): Promise<string | Finding> {
+  const { freeBytes } = await destination.capabilities({ signal });
+  if (freeBytes === undefined) return "the destination does not tell";
+  const newest = new Map(copies.map((copy) => [copy.directory, copy.bytes ?? 0]));
+  const needed = [...newest.values()].reduce((sum, bytes) => sum + bytes, 0);
+  const detail = `${humanBytes(freeBytes)} free, the newest copies take ${humanBytes(needed)}`;
+  return { name: "free space", result: freeBytes < needed * ROOM_FACTOR ? "warning" : "ok", detail };
+}

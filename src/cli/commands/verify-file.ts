@@ -1,0 +1,78 @@
+import { BackupError } from "../../domain/errors.ts";
+import { humanSeconds } from "../../domain/human.ts";
+import { type Listed, listCopies } from "../../job/list.ts";
+import { type Verified, verifyFile as verify } from "../../job/verify-file.ts";
+import { listCommand, openTar } from "../../source/tar.ts";
+import { openContext, openDestination, shelfOf } from "../context.ts";
+import { decodingOf } from "../decoding.ts";
+import { exitStatusOf } from "../exit-status.ts";
+import { filesOf, findFiles, type ListedFiles, newestFiles } from "../find-files.ts";
+import type { Invocation } from "../invocation.ts";
+import { tableOf } from "../table.ts";
+
+type VerifyOptions = { readonly copy: string; readonly hostname?: string; readonly json?: true };
+
+/** Verify one copy, the latest of each directory, or all; the worst result is the exit status. */
+export async function verifyFile({ copy, hostname, json }: VerifyOptions, invocation: Invocation): Promise<number> {
+  const { terminal, signal } = invocation;
+  const { config, log } = await openContext(invocation);
+  await using destination = await openDestination(config);
+  const { listed, warnings } = await listCopies(destination, { host: hostname, media: "files", signal });
+  for (const warning of warnings) log.warn(warning);
+  const tar = await openTar({ signal });
+  const results: Verified[] = [];
+  for (const wanted of choose(copy, hostname ?? config.hostname, listed)) {
+    terminal.draw(`verifying ${wanted.copy.key}`);
+    const found = await verify(wanted.copy, wanted.doubt, {
+      shelf: shelfOf(destination, wanted.copy.host, "files"),
+      open: (copy) => decodingOf(destination, copy, { gpg: config.gpg, signal }),
+      list: listCommand(tar),
+      idleSeconds: config.run.idleSeconds,
+      signal,
+    });
+    results.push(found);
+    if (found.error !== undefined) terminal.fail(found.error);
+  }
+  terminal.draw("");
+  if (json === true) terminal.print(JSON.stringify(results.map(jsonOf), null, 4));
+  else for (const line of table(results)) terminal.print(line);
+  const bad = results.find(({ error }) => error !== undefined);
+  return bad === undefined ? 0 : exitStatusOf(bad.error);
+}
+
+function choose(typed: string, host: string, listed: readonly Listed[]): ListedFiles[] {
+  if (typed === "latest") return newestFiles(host, listed);
+  if (typed !== "all") return [findFiles(typed, listed)];
+  const own = filesOf(listed).filter(({ copy }) => copy.host === host);
+  if (own.length > 0) return own;
+  throw new BackupError("NOT_FOUND", `Cannot verify the files copies of "${host}": it has none`, {
+    hint: "Name another host with --hostname.",
+  });
+}
+
+function messageOf(error: unknown): string | null {
+  if (error === undefined) return null;
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** As the predecessor's verify of MySQL prints it, with more fields. */
+function jsonOf({ copy, seconds, error }: Verified): Record<string, unknown> {
+  return {
+    backup_copy: copy.key,
+    error: messageOf(error),
+    restore_time: seconds,
+    sha256: copy.sha256 ?? null,
+    success: error === undefined,
+  };
+}
+
+function table(results: readonly Verified[]): string[] {
+  return tableOf(
+    [
+      { title: "RESULT", value: ({ error }: Verified) => (error === undefined ? "ok" : "FAILED") },
+      { title: "TOOK", value: ({ seconds }) => humanSeconds(seconds), align: "right" },
+      { title: "COPY", value: ({ copy }) => copy.key },
+    ],
+    results,
+  );
+}

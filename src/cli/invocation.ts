@@ -1,0 +1,9 @@
+import type { Terminal } from "./terminal.ts";
+
+/** What every command is given besides its own options. */
+export type Invocation = {
+  readonly terminal: Terminal;
+  readonly signal: AbortSignal;
+  readonly configPath: string;
+  readonly debug: boolean;
+};

@@ -1,0 +1,130 @@
+import type { SshOptions } from "../destination/options.ts";
+import { Secret } from "../domain/secret.ts";
+import type { Findings } from "./findings.ts";
+import type { AzOptions, Config, ExportOptions, GcsOptions, S3Options } from "./options.ts";
+import type { Settings } from "./schema.ts";
+
+/** Stands for what is missing after that was noted; such a config is refused in the end. */
+const MISSING = "";
+const NO_SECRET = new Secret(MISSING);
+
+/** The destination that is chosen. What it lacks goes to `findings`. */
+export function destinationOf(
+  settings: Settings,
+  hasSection: (name: string) => boolean,
+  findings: Findings,
+): Config["destination"] {
+  const kind = settings.destination.backup_destination;
+  if (kind !== undefined && !hasSection(kind)) {
+    findings.problem("destination", "backup_destination", `it is ${kind}, but there is no section [${kind}]`);
+  }
+  switch (kind) {
+    case "local":
+      return { kind, directory: needing("local", findings)("backup_dir", settings.local.backup_dir, MISSING) };
+    case "ssh":
+      return sshOptions(settings.ssh, findings);
+    case "s3":
+      return s3Options(settings.s3, findings);
+    case "gcs":
+      return gcsOptions(settings.gcs, findings);
+    case "az":
+      return azOptions(settings.az, findings);
+    case undefined:
+      break;
+  }
+  if (!hasSection("destination")) findings.problem("destination", undefined, "the section is missing");
+  findings.missing("destination", "backup_destination", "it is missing, and must be local, ssh, s3, gcs or az");
+  return { kind: "local", directory: MISSING };
+}
+
+/** Reads keys that a section must have; the third argument stands in for one that is missing. */
+function needing(section: string, findings: Findings): <T>(key: string, value: T | undefined, instead: T) => T {
+  return (key, value, instead) => {
+    if (value !== undefined) return value;
+    findings.missing(section, key, "it is missing");
+    return instead;
+  };
+}
+
+function sshOptions(ssh: Settings["ssh"], findings: Findings): SshOptions {
+  if (ssh.ssh_port !== undefined) {
+    if (ssh.port !== undefined && ssh.port !== ssh.ssh_port) {
+      findings.problem("ssh", "ssh_port", `it is ${ssh.ssh_port}, but port is ${ssh.port}`);
+    } else {
+      findings.warning("ssh", "ssh_port", 'it is used, but some versions refuse it; write "port" instead');
+    }
+  }
+  return {
+    kind: "ssh",
+    host: ssh.backup_host,
+    port: ssh.port ?? ssh.ssh_port ?? 22,
+    user: ssh.ssh_user,
+    directory: ssh.backup_dir,
+    keyFile: ssh.ssh_key,
+    knownHostsFile: ssh.known_hosts,
+    hostKeys: ssh.host_keys,
+  };
+}
+
+function s3Options(s3: Settings["s3"], findings: Findings): S3Options {
+  const { aws_access_key_id: accessKeyId, aws_secret_access_key: secretAccessKey } = s3;
+  const isPair = (accessKeyId === undefined) === (secretAccessKey === undefined);
+  if (!isPair) {
+    const lacking = accessKeyId === undefined ? "aws_access_key_id" : "aws_secret_access_key";
+    findings.missing("s3", lacking, "it is missing, both keys are needed or none");
+  }
+  return {
+    kind: "s3",
+    bucket: needing("s3", findings)("bucket", s3.bucket, MISSING),
+    region: s3.aws_default_region,
+    credentials: accessKeyId && secretAccessKey && { accessKeyId, secretAccessKey },
+    endpoint: s3.endpoint,
+    forcePathStyle: s3.force_path_style,
+    prefix: s3.prefix,
+    storageClass: s3.storage_class,
+    sse: s3.sse,
+  };
+}
+
+function gcsOptions(gcs: Settings["gcs"], findings: Findings): GcsOptions {
+  return {
+    kind: "gcs",
+    bucket: needing("gcs", findings)("bucket", gcs.bucket, MISSING),
+    credentialsFile: gcs.gc_credentials_file ?? gcs.gcs_credentials_file,
+    encryptionKey: gcs.gc_encryption_key,
+    prefix: gcs.prefix,
+  };
+}
+
+function azOptions(az: Settings["az"], findings: Findings): AzOptions {
+  const need = needing("az", findings);
+  return {
+    kind: "az",
+    connectionString: need("connection_string", az.connection_string, NO_SECRET),
+    container: need("container_name", az.container_name, MISSING),
+    chunkBytes: az.chunk_size,
+    remotePath: az.remote_path,
+  };
+}
+
+/** Where measures go. What that lacks goes to `findings`. */
+export function exportOf(settings: Settings["export"], findings: Findings): ExportOptions | undefined {
+  const { transport } = settings;
+  const need = needing("export", findings);
+  switch (transport) {
+    case "prometheus":
+      return { transport };
+    case "datadog": {
+      const appKey = need("app_key", settings.app_key, NO_SECRET);
+      return { transport, appKey, apiKey: need("api_key", settings.api_key, NO_SECRET) };
+    }
+    case "statsd": {
+      const host = need("statsd_host", settings.statsd_host, MISSING);
+      return { transport, host, port: need("statsd_port", settings.statsd_port, 0) };
+    }
+    case undefined:
+      break;
+  }
+  findings.missing("export", "transport", "it is missing, and must be datadog, statsd or prometheus");
+  return undefined;
+}

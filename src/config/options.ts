@@ -1,0 +1,99 @@
+import type { DestinationOptions } from "../destination/options.ts";
+import type { Interval } from "../domain/interval.ts";
+import type { Secret } from "../domain/secret.ts";
+import type { CompressionOptions, GpgOptions } from "../modifier/options.ts";
+
+/** A bucket of Amazon S3 or of a server that speaks its protocol. */
+export type S3Options = {
+  readonly kind: "s3";
+  readonly bucket: string;
+  readonly region: string;
+  /** `undefined` leaves it to the SDK: environment, profile or instance role. */
+  readonly credentials: { readonly accessKeyId: Secret; readonly secretAccessKey: Secret } | undefined;
+  readonly endpoint: string | undefined;
+  readonly forcePathStyle: boolean;
+  readonly prefix: string | undefined;
+  readonly storageClass: string | undefined;
+  readonly sse: string | undefined;
+};
+
+/** A bucket of Google Cloud Storage. */
+export type GcsOptions = {
+  readonly kind: "gcs";
+  readonly bucket: string;
+  /** `undefined` leaves it to the SDK: environment or metadata server. */
+  readonly credentialsFile: string | undefined;
+  readonly encryptionKey: Secret | undefined;
+  readonly prefix: string | undefined;
+};
+
+/** A container of Azure Blob Storage. */
+export type AzOptions = {
+  readonly kind: "az";
+  readonly connectionString: Secret;
+  readonly container: string;
+  readonly chunkBytes: number;
+  /** Exactly as written: the predecessor's object names depend on its slashes. */
+  readonly remotePath: string;
+};
+
+/** The server whose data is copied, and how. */
+export type MysqlOptions = {
+  readonly defaultsFile: string;
+  /** `undefined` leaves it to the defaults file. So do `port` and `socket`. */
+  readonly hostname: string | undefined;
+  readonly port: number | undefined;
+  readonly socket: string | undefined;
+  readonly engine: "auto" | "xtrabackup" | "mariadb-backup" | "clone";
+  /** Runs of this type and longer ones take full copies. */
+  readonly fullBackup: Interval;
+  /** Age in days after which any run takes a full copy; `undefined` sets no limit. */
+  readonly fullBackupDays: number | undefined;
+  /** Days that copies of binary logs are kept. */
+  readonly expireLogDays: number;
+  readonly parallel: number | undefined;
+  readonly xtrabackupBinary: string | undefined;
+  readonly xbstreamBinary: string | undefined;
+};
+
+/** Where measures go. */
+export type ExportOptions =
+  | { readonly transport: "datadog"; readonly appKey: Secret; readonly apiKey: Secret }
+  | { readonly transport: "statsd"; readonly host: string; readonly port: number }
+  | { readonly transport: "prometheus" };
+
+/** One config file, checked and with every default filled in. */
+export type Config = {
+  /** The file it came from. */
+  readonly path: string;
+  /** First component of every key. */
+  readonly hostname: string;
+  readonly source: {
+    /** Absolute paths, as written. */
+    readonly directories: readonly string[];
+    /** Absolute paths that are left out. */
+    readonly excludes: readonly string[];
+    readonly tarOptions: readonly string[];
+    readonly mysql: boolean;
+  };
+  readonly destination: DestinationOptions | S3Options | GcsOptions | AzOptions;
+  /** Root of the second copy on this host; `undefined` when none is kept. */
+  readonly keepLocalPath: string | undefined;
+  readonly compression: CompressionOptions;
+  /** `undefined` when nothing is encrypted or decrypted. */
+  readonly gpg: GpgOptions | undefined;
+  /** Copies that stay on the destination. */
+  readonly retention: Readonly<Record<Interval, number>>;
+  /** Copies that stay below `keepLocalPath`; 0 keeps none. */
+  readonly retentionLocal: Readonly<Record<Interval, number>>;
+  /** Which run types do anything. */
+  readonly intervals: Readonly<Record<Interval, boolean>>;
+  /** `undefined` when the file has no such section: no binary logs are copied. */
+  readonly mysql: MysqlOptions | undefined;
+  readonly export: ExportOptions | undefined;
+  readonly run: {
+    /** Seconds without a byte after which a program is ended; 0 waits for ever. */
+    readonly idleSeconds: number;
+    readonly measuresLog: string;
+  };
+};

@@ -1,0 +1,70 @@
+import type { Dirent } from "node:fs";
+import { lstat, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { keyProblem, toKey } from "../domain/key.ts";
+import type { Entry } from "./destination.ts";
+import { isSystemError } from "./file-error.ts";
+import { PARTIAL_FOLDER } from "./temporary-name.ts";
+
+/** Files that are asked for their size at the same time. */
+const BATCH_FILES = 64;
+
+/** A name in a folder as it starts keys: relative to the root, with a slash at the end of a folder. */
+type Found = { readonly path: string; readonly isFolder: boolean };
+
+/**
+ * Regular files below `root` whose relative path starts with `prefix`, in the order of UTF-16 code units.
+ * Reads only folders that can hold some. Symbolic links are not followed, and not listed.
+ */
+export async function* listFiles(root: string, prefix: string): AsyncGenerator<Entry, void> {
+  yield* walk(root, "", prefix);
+}
+
+async function* walk(root: string, folder: string, prefix: string): AsyncGenerator<Entry, void> {
+  let files: string[] = [];
+  for (const { path, isFolder } of await relevant(root, folder, prefix)) {
+    if (!isFolder) files.push(path);
+    if (isFolder || files.length === BATCH_FILES) {
+      yield* stored(root, files);
+      files = [];
+    }
+    if (isFolder) yield* walk(root, path, prefix);
+  }
+  yield* stored(root, files);
+}
+
+/** What may hold or be such a file, sorted as the keys are: `a.b` before `a/b` before `a0`. */
+async function relevant(root: string, folder: string, prefix: string): Promise<Found[]> {
+  return (await entriesOf(join(root, folder)))
+    .filter((entry) => entry.name !== PARTIAL_FOLDER && (entry.isFile() || entry.isDirectory()))
+    .map((entry) => ({ path: folder + entry.name + (entry.isDirectory() ? "/" : ""), isFolder: entry.isDirectory() }))
+    .filter(({ path, isFolder }) => path.startsWith(prefix) || (isFolder && prefix.startsWith(path)))
+    .sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+async function entriesOf(path: string): Promise<Dirent[]> {
+  try {
+    return await readdir(path, { withFileTypes: true });
+  } catch (error) {
+    if (isSystemError(error, "ENOENT", "ENOTDIR")) return []; // It was removed meanwhile.
+    throw error;
+  }
+}
+
+async function* stored(root: string, paths: readonly string[]): AsyncGenerator<Entry, void> {
+  for (const entry of await Promise.all(paths.map((path) => entryOf(root, path)))) {
+    if (entry !== undefined) yield entry;
+  }
+}
+
+/** @returns `undefined` for what was removed meanwhile, and for names that no key can have. */
+async function entryOf(root: string, path: string): Promise<Entry | undefined> {
+  if (keyProblem(path) !== undefined) return undefined;
+  try {
+    const found = await lstat(join(root, path));
+    return found.isFile() ? { key: toKey(path), bytes: found.size, modifiedAt: found.mtime } : undefined;
+  } catch (error) {
+    if (isSystemError(error, "ENOENT", "ENOTDIR")) return undefined;
+    throw error;
+  }
+}

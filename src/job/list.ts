@@ -1,0 +1,54 @@
+import type { CallOptions, Destination, Entry } from "../destination/destination.ts";
+import type { Copy, Media } from "../domain/copy.ts";
+import { type Key, toKey } from "../domain/key.ts";
+import { parseCopyKey } from "../domain/names.ts";
+import { type Doubt, locateBinlogs, reconcile } from "../domain/reconcile.ts";
+import { type Status, statusOf } from "../domain/status.ts";
+import { StatusStore } from "../status/store.ts";
+
+/** One copy as a listing shows it. `doubt` says why it cannot be good. */
+export type Listed = { readonly copy: Copy; readonly doubt: Doubt | undefined };
+
+/** What is on a destination, and what the reader should know about it. */
+export type Listing = { readonly listed: readonly Listed[]; readonly warnings: readonly string[] };
+
+export type ListOptions = CallOptions & { readonly host: string | undefined; readonly media: Media | undefined };
+
+const STATUS_FILES = { files: "files-status", mysql: "status", binlog: "binlog-status" } as const satisfies Record<
+  Media,
+  string
+>;
+
+const ALL: readonly Media[] = ["files", "mysql", "binlog"];
+
+/** The copies of all hosts, or of one: what the status of each says, held against what is there. Changes nothing. */
+export async function listCopies(destination: Destination, { host, media, signal }: ListOptions): Promise<Listing> {
+  const entries = await Array.fromAsync(destination.list(host === undefined ? "" : `${host}/`, { signal }));
+  const byHost = Map.groupBy(entries, ({ key }) => key.split("/")[0] ?? "");
+  const found: Listing[] = [];
+  for (const [name, objects] of [...byHost].sort(([left], [right]) => (left < right ? -1 : 1))) {
+    for (const kind of ALL.filter((each) => media === undefined || each === media)) {
+      if (holds(name, kind, objects))
+        found.push(await listHost(destination, { host: name, media: kind, objects, signal }));
+    }
+  }
+  return { listed: found.flatMap(({ listed }) => listed), warnings: found.flatMap(({ warnings }) => warnings) };
+}
+
+/** Whether a host has anything of a media; reading a status that was never written costs round trips. */
+function holds(host: string, media: Media, objects: readonly Entry[]): boolean {
+  const file = toKey(`${host}/${STATUS_FILES[media]}`);
+  const isStatus = (key: Key) => key === file || key === `${file}.previous`;
+  return objects.some(({ key }) => isStatus(key) || parseCopyKey(key)?.media === media);
+}
+
+type HostOptions = CallOptions & { readonly host: string; readonly media: Media; readonly objects: readonly Entry[] };
+
+async function listHost(destination: Destination, { host, media, objects, signal }: HostOptions): Promise<Listing> {
+  const { status, warnings } = await new StatusStore(destination, { host, media }).load({ signal });
+  const binlogs = status.copies.filter((copy) => copy.media === "binlog");
+  const others = status.copies.filter((copy) => copy.media !== "binlog");
+  const located: Status<Copy> = statusOf<Copy>([...others, ...locateBinlogs({ copies: binlogs }, objects).copies]);
+  const doubts = reconcile(located, objects);
+  return { listed: located.copies.map((copy) => ({ copy, doubt: doubts.get(copy.key) })), warnings };
+}

@@ -1,0 +1,101 @@
+import { randomBytes } from "node:crypto";
+import { chmod, lstat, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { BackupError } from "../domain/errors.ts";
+import { type Holder, isGone, ourselves } from "../lib/holder.ts";
+
+/** Start of the name of a directory that holds a restore until it is complete. */
+const PREFIX = ".twindb-restore-";
+
+function stagingName(): string {
+  const { pid, startTime } = ourselves();
+  return `${PREFIX}${pid}-${startTime}-${randomBytes(4).toString("hex")}`;
+}
+
+/** Whether a name is that of a staging directory whose maker is gone. */
+function isLeftover(name: string): boolean {
+  const [, pid, startTime] = /^\.twindb-restore-(\d+)-(\d+)-[0-9a-f]{8}$/.exec(name) ?? [];
+  if (pid === undefined || startTime === undefined) return false;
+  const holder: Holder = { ...ourselves(), pid: Number(pid), startTime };
+  return isGone(holder);
+}
+
+async function sweep(directory: string): Promise<void> {
+  for (const name of (await readdir(directory)).filter(isLeftover))
+    await rm(join(directory, name), { recursive: true });
+}
+
+/** A directory that a restore fills, which takes the target's place only when everything succeeded. */
+export class Staging implements AsyncDisposable {
+  /** Where to extract into. */
+  readonly directory: string;
+  readonly #target: string;
+  readonly #isInside: boolean;
+  #isPromoted = false;
+
+  private constructor(target: string, isInside: boolean) {
+    this.#target = target;
+    this.#isInside = isInside;
+    this.directory = join(isInside ? target : dirname(target), stagingName());
+  }
+
+  /**
+   * Prepare to restore into `target`, which must be an empty directory or not exist.
+   * @throws {BackupError} USAGE when it holds anything.
+   */
+  static async open(target: string): Promise<Staging> {
+    const path = resolve(target);
+    const exists = await checkEmpty(path);
+    if (!exists) {
+      await mkdir(dirname(path), { recursive: true }).catch((cause: unknown) => refuse(path, cause));
+      await sweep(dirname(path));
+    }
+    const staging = new Staging(path, exists);
+    await mkdir(staging.directory, { mode: 0o700 }).catch((cause: unknown) => refuse(path, cause));
+    return staging;
+  }
+
+  /** Put what was extracted in its place. */
+  async promote(): Promise<void> {
+    if (this.#isInside) {
+      for (const name of await readdir(this.directory))
+        await rename(join(this.directory, name), join(this.#target, name));
+      await rm(this.directory, { recursive: true });
+    } else {
+      // As mkdir would have made it: 0777 less the umask.
+      await chmod(this.directory, 0o777 & ~process.umask());
+      await rename(this.directory, this.#target);
+    }
+    this.#isPromoted = true;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#isPromoted) await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+async function checkEmpty(path: string): Promise<boolean> {
+  const stat = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    return refuse(path, error);
+  });
+  if (stat === undefined) return false;
+  if (!stat.isDirectory()) throw occupied(path, "it is not a directory");
+  await sweep(path);
+  const names = await readdir(path);
+  if (names.length > 0)
+    throw occupied(path, `it holds ${names.length === 1 ? `"${names[0]}"` : `${names.length} entries`}`);
+  return true;
+}
+
+function occupied(path: string, what: string): BackupError {
+  return new BackupError("USAGE", `Cannot restore into "${path}": ${what}`, {
+    hint: `Give --dst a new or an empty directory, such as ${join(dirname(path), `${basename(path)}.restored`)}.`,
+  });
+}
+
+function refuse(path: string, cause: unknown): never {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const kind = code === "EACCES" || code === "EPERM" || code === "EROFS" ? "NOT_PERMITTED" : "FAILED";
+  throw new BackupError(kind, `Cannot restore into "${path}": ${message}`, { cause });
+}
