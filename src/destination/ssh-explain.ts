@@ -1,7 +1,6 @@
 import { BackupError } from "../domain/errors.ts";
 import { FarError, type FarReason } from "../lib/far-error.ts";
 import type { Far } from "./ssh-far.ts";
-import { parentOf } from "./ssh-tree.ts";
 
 /** A disk with less room than this is called full when a write on it fails without a reason. */
 const FULL_BELOW_BYTES = 1024 * 1024;
@@ -34,14 +33,6 @@ function fullHint({ place }: Far): string {
 }
 
 async function isDiskFull(far: Far): Promise<boolean> {
-  if (!far.sftp.offers("statvfs")) return false;
-  const options = { signal: AbortSignal.timeout(5000) };
-  for (let path = far.path(""); ; path = parentOf(path)) {
-    try {
-      return (await far.sftp.freeBytes(path === "" ? "/" : path, options)) < FULL_BELOW_BYTES;
-    } catch (error) {
-      // The root may not exist yet; without an answer the reason stays unknown.
-      if (!(error instanceof FarError) || path === "") return false;
-    }
-  }
+  const freeBytes = await far.freeBytes({ signal: AbortSignal.timeout(5000) }).catch(() => undefined);
+  return freeBytes !== undefined && freeBytes < FULL_BELOW_BYTES;
 }

@@ -1,4 +1,5 @@
 import { BackupError } from "../domain/errors.ts";
+import { isMissing } from "../lib/far-error.ts";
 import { Sftp } from "../lib/sftp.ts";
 import { SshSession } from "../lib/ssh.ts";
 import { describeTarget, type SshTarget } from "../lib/ssh-target.ts";
@@ -64,6 +65,19 @@ export class Far implements AsyncDisposable {
   shell(): Promise<FarShell | undefined> {
     this.#shell ??= probeShell(this.session);
     return this.#shell;
+  }
+
+  /** Room left for this user on the disk of the root; `undefined` when the server does not tell. */
+  async freeBytes(options: CallOptions): Promise<number | undefined> {
+    if (!this.sftp.offers("statvfs")) return undefined;
+    for (let path = this.path(""); ; path = path.replace(/\/[^/]*$/, "") || "/") {
+      try {
+        return await this.sftp.freeBytes(path, options);
+      } catch (error) {
+        // The root, and directories above it, may not exist yet.
+        if (!isMissing(error) || path === "/") throw error;
+      }
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -4,7 +4,8 @@ import { inOrder } from "../lib/in-order.ts";
 import type { FarName } from "../lib/sftp.ts";
 import type { CallOptions, Entry } from "./destination.ts";
 import type { Far } from "./ssh-far.ts";
-import { isInside, PARTIAL, parentOf } from "./ssh-tree.ts";
+import { isInside, parentOf } from "./ssh-tree.ts";
+import { PARTIAL_FOLDER } from "./temporary-name.ts";
 
 /** Directories read at the same time. */
 const WIDTH = 8;
@@ -40,7 +41,7 @@ async function readNames(far: Far, directory: string, options: CallOptions): Pro
   try {
     const names = await far.sftp.readdir(far.path(directory), options);
     const paths = names
-      .filter(({ name }) => name !== PARTIAL)
+      .filter(({ name }) => name !== PARTIAL_FOLDER)
       .map((entry) => ({ ...entry, path: directory === "" ? entry.name : `${directory}/${entry.name}` }))
       .filter(({ path }) => keyProblem(path) === undefined);
     const doubtful = paths.filter(({ name }) => name.includes("\uFFFD"));

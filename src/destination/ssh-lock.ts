@@ -1,147 +1,144 @@
-import { createHash } from "node:crypto";
-import { setTimeout as pause } from "node:timers/promises";
 import { BackupError } from "../domain/errors.ts";
 import type { Key } from "../domain/key.ts";
+import { FarError } from "../lib/far-error.ts";
 import type { FarStat, Handle } from "../lib/sftp.ts";
 import type { CallOptions } from "./destination.ts";
+import { describeOwner, isOwnerGone, newLockText } from "./lock-record.ts";
+import { pause } from "./pause.ts";
 import type { Far } from "./ssh-far.ts";
-import { parentOf, partialOf, publish, removeFile, tryTo } from "./ssh-tree.ts";
+import { parentOf, publish, removeFile, tryTo } from "./ssh-tree.ts";
 import { readWhole, writeWhole } from "./ssh-whole-file.ts";
-import { isLeftover, temporaryName } from "./temporary-name.ts";
+import { lockName, partialFolderOf, temporaryName } from "./temporary-name.ts";
 
-/** A lock older than this, by the clock of the far host, was left by a run that died. */
-export const STALE_LOCK_MS = 60_000;
+/** A lock is held for the time of one small write. One this old, by the far clock, was left behind. */
+const STALE_AFTER_MILLISECONDS = 60_000;
 
-/** A holder that takes longer than this gives up, well before others take its lock for stale. */
-const HOLD_LIMIT_MS = 30_000;
+/** How long to wait for a lock: until one that was left behind is stale. */
+const PATIENCE_MILLISECONDS = STALE_AFTER_MILLISECONDS + 15_000;
 
-/** How long to wait for a lock: until one that was left behind has become stale. */
-const WAIT_LIMIT_MS = STALE_LOCK_MS + 15_000;
+/** A lock that cannot be made, and is never seen either, is refused for another reason than that it is taken. */
+const MAX_UNSEEN = 10;
 
-/** Names of locks in the directory for unfinished objects. */
-export const LOCK_PREFIX = "lock-";
+const CLEANUP_MILLISECONDS = 10_000;
 
-/** Path of the lock of a key. */
-export function lockPath(far: Far, key: Key): string {
-  return far.path(`${partialOf(key)}/${LOCK_PREFIX}${keyDigest(key)}`);
-}
-
-/** A short name for a key, without slashes. */
-export function keyDigest(key: Key): string {
-  return createHash("sha256").update(key).digest("hex").slice(0, 16);
-}
-
-/** A lock that is held. Disposing it releases it. */
-export class Lock implements AsyncDisposable {
+/** The lock of one key, held until it is disposed. */
+export class FarLock implements AsyncDisposable {
   readonly #far: Far;
   readonly #path: string;
-  readonly #since = performance.now();
+  readonly #text: string;
 
-  private constructor(far: Far, path: string) {
+  private constructor(far: Far, path: string, text: string) {
     this.#far = far;
     this.#path = path;
+    this.#text = text;
   }
 
   /**
-   * Wait for the lock of a key. Its directory must exist.
+   * Wait for the lock of a key, and take it over when its holder is gone. Its folder must exist.
    * @throws {BackupError} LOCKED when somebody holds it all the time.
    */
-  static async take(far: Far, key: Key, options: CallOptions): Promise<Lock> {
-    const path = lockPath(far, key);
-    const start = performance.now();
-    while (performance.now() - start < WAIT_LIMIT_MS) {
-      if (await create(far, path, options)) return new Lock(far, path);
-      if (await breakStale(far, path, options)) continue;
-      await pause(50 + Math.random() * 100, undefined, options).catch(() => options.signal.throwIfAborted());
+  static async acquire(far: Far, key: Key, options: CallOptions): Promise<FarLock> {
+    const path = far.path(`${partialFolderOf(key)}/${lockName(key)}`);
+    const text = newLockText();
+    const deadline = performance.now() + PATIENCE_MILLISECONDS;
+    for (let unseen = 0; ; ) {
+      const refusal = await create(far, path, { ...options, text });
+      if (refusal === undefined) return new FarLock(far, path, text);
+      const found = await breakStale(far, path, options);
+      unseen = found === "absent" ? unseen + 1 : 0;
+      if (unseen === MAX_UNSEEN) throw refusal;
+      if (performance.now() > deadline) throw await heldTooLong(far, path, options);
+      if (found !== "removed") await pause(20 + Math.random() * 80, options.signal);
     }
-    throw new BackupError("LOCKED", `Cannot change "${key}" on ${far.place.url}: another run holds "${path}"`, {
-      hint: "Wait for the other run to end.",
+  }
+
+  /** @throws {BackupError} LOCKED when the lock was taken over, because this process or the network slept. */
+  async confirm(options: CallOptions): Promise<void> {
+    if ((await readText(this.#far, this.#path, options)) === this.#text) return;
+    throw new BackupError("LOCKED", `Cannot keep the lock "${this.#path}": another writer took it over`, {
+      hint: "Run again; this process was suspended, or the far host is very slow.",
       retryable: true,
     });
   }
 
-  /** Call right before a step that only the holder may do. @throws {BackupError} LOCKED when it was held too long. */
-  assertHeld(): void {
-    if (performance.now() - this.#since < HOLD_LIMIT_MS) return;
-    throw new BackupError(
-      "LOCKED",
-      `Cannot rely on "${this.#path}": it was held for more than ${HOLD_LIMIT_MS / 1000} seconds`,
-      {
-        hint: "The far host is very slow; run the command again.",
-        retryable: true,
-      },
-    );
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
-    // A lock we held too long may be another's by now; a stale one of ours is broken by the next who wants it.
-    if (performance.now() - this.#since >= HOLD_LIMIT_MS) return;
-    await removeFile(this.#far, this.#path, { signal: AbortSignal.timeout(10_000) }).catch(() => undefined);
+    const options = { signal: AbortSignal.timeout(CLEANUP_MILLISECONDS) };
+    try {
+      if ((await readText(this.#far, this.#path, options)) === this.#text) {
+        await removeFile(this.#far, this.#path, options);
+      }
+    } catch {
+      // It goes stale by itself. An error here would hide how the work under the lock ended.
+    }
   }
-}
-
-/** Create a lock, unless there is one. @returns whether there was none. */
-async function create(far: Far, path: string, options: CallOptions): Promise<boolean> {
-  const opening = far.sftp.open(path, "wx", options);
-  if (!(await tryTo(opening))) {
-    if ((await far.sftp.lstat(path, options)) !== undefined) return false;
-    // Somebody released it in between, or it can never be made: that shows the second time.
-    const again = far.sftp.open(path, "wx", options);
-    if (!(await tryTo(again)) && (await far.sftp.lstat(path, options)) !== undefined) return false;
-    return sign(far, await again, options);
-  }
-  return sign(far, await opening, options);
-}
-
-/** Write into a lock whose it is. One that cannot be written into is held all the same, and ages like the others. */
-async function sign(far: Far, handle: Handle, options: CallOptions): Promise<true> {
-  await tryTo(far.sftp.write(handle, Buffer.from(lockText()), { ...options, at: 0 }));
-  await tryTo(far.sftp.close(handle, options));
-  return true;
-}
-
-/** A lock's content: whose it is, and since when, for people. */
-export function lockText(owner: string = temporaryName()): string {
-  return `${JSON.stringify({ owner, since: new Date().toISOString() })}\n`;
 }
 
 /**
  * Remove a lock that nobody holds any more. It is renamed first: of several who find it stale, one gets it.
- * @returns whether this call removed it.
+ * @returns `removed` when this call did it, `absent` when there was none to see.
  */
-export async function breakStale(far: Far, path: string, options: CallOptions): Promise<boolean> {
-  const [lock, text] = await look(far, path, options);
-  if (lock === undefined) return false;
-  if (!isOwnerDead(text) && !isStale(lock, await farNow(far, path, options))) return false;
+export async function breakStale(far: Far, path: string, options: CallOptions): Promise<"absent" | "held" | "removed"> {
+  const [lock, text] = await Promise.all([far.sftp.lstat(path, options), readText(far, path, options)]);
+  if (lock === undefined || text === undefined) return "absent";
+  if (!isOwnerGone(text) && !(await isOld(far, path, { ...options, lock }))) return "held";
   const aside = `${parentOf(path)}/${temporaryName()}`;
-  if (!(await tryTo(far.sftp.rename(path, aside, options)))) return false;
-  const [, taken] = await look(far, aside, options);
-  // Between the look and the rename another may have broken it and taken a new one: give that back.
-  const isOurs = taken === text;
-  if (!isOurs) await publish(far, { from: aside, to: path }, options);
+  if (!(await tryTo(far.sftp.rename(path, aside, options)))) return "held";
+  const isJudged = (await readText(far, aside, options)) === text;
+  // Another took it meanwhile: give it back. Should yet another have one by now, the holder finds out in confirm().
+  if (!isJudged) await publish(far, { from: aside, to: path }, options);
   await removeFile(far, aside, options);
-  return isOurs;
+  return isJudged ? "removed" : "held";
 }
 
-async function look(far: Far, path: string, options: CallOptions): Promise<[FarStat | undefined, string]> {
-  const [stat, content] = await Promise.all([far.sftp.lstat(path, options), readWhole(far, path, options)]);
-  return [stat, content?.toString("utf8") ?? ""];
-}
-
-function isOwnerDead(text: string): boolean {
-  const [, owner = ""] = /"owner":"([^"]*)"/.exec(text) ?? [];
-  return isLeftover(owner);
-}
-
-function isStale(lock: FarStat, now: Date): boolean {
-  return now.getTime() - lock.modifiedAt.getTime() > STALE_LOCK_MS;
-}
-
-/** The clock of the far host, as it stamps files beside `path`. */
-export async function farNow(far: Far, path: string, options: CallOptions): Promise<Date> {
+/** Now, by the clock of the far host as it dates files beside `path`. */
+export async function farNow(far: Far, path: string, options: CallOptions): Promise<number> {
   const probe = `${parentOf(path)}/${temporaryName()}`;
   await writeWhole(far, probe, { ...options, content: new Uint8Array() });
-  const stat = await far.sftp.stat(probe, options);
+  const { modifiedAt } = await far.sftp.stat(probe, options);
   await removeFile(far, probe, options);
-  return stat.modifiedAt;
+  return modifiedAt.getTime();
+}
+
+/** @returns the refusal when the lock seems to be taken; SFTP has no word of its own for that. */
+async function create(
+  far: Far,
+  path: string,
+  { text, signal }: CallOptions & { readonly text: string },
+): Promise<FarError | undefined> {
+  let handle: Handle;
+  try {
+    handle = await far.sftp.open(path, "wx", { signal });
+  } catch (error) {
+    if (error instanceof FarError && error.reason === "failure") return error;
+    throw error;
+  }
+  try {
+    await far.sftp.write(handle, Buffer.from(text), { signal, at: 0 });
+    await far.sftp.close(handle, { signal });
+    return undefined;
+  } catch (error) {
+    // A full disk may have let the name in, but not the text. Without it nobody can tell whose it is.
+    await removeFile(far, path, { signal: AbortSignal.timeout(CLEANUP_MILLISECONDS) }).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function isOld(
+  far: Far,
+  path: string,
+  { lock, signal }: CallOptions & { readonly lock: FarStat },
+): Promise<boolean> {
+  return (await farNow(far, path, { signal })) - lock.modifiedAt.getTime() > STALE_AFTER_MILLISECONDS;
+}
+
+async function readText(far: Far, path: string, options: CallOptions): Promise<string | undefined> {
+  return (await readWhole(far, path, options))?.toString("utf8");
+}
+
+async function heldTooLong(far: Far, path: string, options: CallOptions): Promise<BackupError> {
+  const owner = describeOwner((await readText(far, path, options)) ?? "");
+  return new BackupError("LOCKED", `Cannot take the lock "${path}" on ${far.place.url}: ${owner} has it`, {
+    hint: "Wait for the other run, or find out why it hangs.",
+    retryable: true,
+  });
 }

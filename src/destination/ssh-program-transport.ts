@@ -45,12 +45,14 @@ const DOWNLOAD = 'printf "\\n%s\\n" "$1"; cat "$2" || exit; printf "%s\\n" "$1"'
  * Refuse a file that is there, then write and hash stdin. POSIX shells do not tell how the members of a pipe
  * ended, so each status goes through descriptor 5 into the report.
  */
-function uploadScript({ tee, hasher }: FarShell): string {
+export function uploadScript({ tee, hasher }: FarShell): string {
   return [
     "umask 077; set -C",
-    ': >"$2" || exit 73',
+    'true >"$2" || exit 73',
     `said=$({ { ${tee} "$2"; echo "tee $?" >&5; } | ${hasher}; echo "hash $?" >&5; } 5>&1)`,
-    'printf "\\n%s\\n%s\\n%s\\n" "$1" "$said" "$1"',
+    // A connection that was cut may have been so before the file was there for us to remove.
+    'trap "" PIPE',
+    'printf "\\n%s\\n%s\\n%s\\n" "$1" "$said" "$1" || rm -f "$2"',
     'case $said in *"tee 0"*) exit 0;; *) exit 74;; esac',
   ].join("; ");
 }

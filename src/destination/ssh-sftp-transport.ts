@@ -1,9 +1,9 @@
 import { BackupError } from "../domain/errors.ts";
-import { untilAborted } from "../lib/abortable.ts";
 import { type ByteStream, type Digest, Measured } from "../lib/bytes.ts";
 import { inOrder } from "../lib/in-order.ts";
 import type { Handle } from "../lib/sftp.ts";
 import { shellCommand } from "../lib/shell-quote.ts";
+import { abortable } from "./abortable.ts";
 import type { CallOptions } from "./destination.ts";
 import type { Far } from "./ssh-far.ts";
 import { betweenMarkers, type FarShell, newMarker } from "./ssh-shell.ts";
@@ -43,9 +43,10 @@ type Sending = CallOptions & { readonly content: ByteStream; readonly path: stri
 
 async function send(far: Far, handle: Handle, { content, path, signal }: Sending): Promise<Digest> {
   const measured = new Measured(content, path);
+  const ended = AbortSignal.any([signal, far.lost]);
   const writes: Promise<void>[] = [];
   let at = 0;
-  for await (const block of blocks(interruptible(measured, [signal, far.lost]), far.sftp.blockBytes)) {
+  for await (const block of blocks(abortable(measured, ended), far.sftp.blockBytes)) {
     const write = far.sftp.write(handle, block, { signal, at });
     write.catch(() => {
       // It is seen when its turn comes; until then it must not count as unhandled.
@@ -75,21 +76,6 @@ async function* blocks(content: ByteStream, blockBytes: number): AsyncGenerator<
     }
   }
   if (filled > 0) yield block.subarray(0, filled);
-}
-
-/** The same content; a pull that waits for a stuck producer ends when a signal is aborted. */
-async function* interruptible(content: ByteStream, signals: readonly AbortSignal[]): AsyncGenerator<Uint8Array, void> {
-  const iterator = content[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      const result = await untilAborted(signals, iterator.next());
-      if (result.done === true) return;
-      yield result.value;
-    }
-  } finally {
-    // A producer that is stuck cleans up when it wakes; waiting for it would be stuck with it.
-    iterator.return?.().catch(() => undefined);
-  }
 }
 
 async function* receive(

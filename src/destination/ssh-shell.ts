@@ -15,7 +15,7 @@ export type FarShell = {
 const PROBE_TIMEOUT_MS = 10_000;
 
 /** Prints the tools that work between two markers. `openssl` hashes about twice as fast as `sha256sum`. */
-const PROBE = [
+export const PROBE = [
   'printf "\\n%s\\n" "$1"',
   'openssl dgst -sha256 -r </dev/null >/dev/null 2>&1 && echo "hasher=openssl dgst -sha256 -r"',
   'sha256sum </dev/null >/dev/null 2>&1 && echo "hasher=sha256sum"',

@@ -2,9 +2,10 @@ import { createHash } from "node:crypto";
 import type { Key } from "../domain/key.ts";
 import { type CallOptions, ConflictError, type Small, type Version } from "./destination.ts";
 import type { Far } from "./ssh-far.ts";
-import { keyDigest, Lock } from "./ssh-lock.ts";
-import { openDirectory, parentOf, partialOf, removeFile, syncDirectory, syncFile } from "./ssh-tree.ts";
+import { FarLock } from "./ssh-lock.ts";
+import { openDirectory, parentOf, removeFile, syncDirectory, syncFile } from "./ssh-tree.ts";
 import { readWhole, writeWhole } from "./ssh-whole-file.ts";
+import { LOCK_PREFIX, lockName, partialFolderOf } from "./temporary-name.ts";
 
 /** A small object; its version is the SHA-256 of its content. */
 export async function readSmall(far: Far, key: Key, options: CallOptions): Promise<Small | undefined> {
@@ -25,14 +26,14 @@ export type Replacement = CallOptions & {
  */
 export async function replaceSmall(far: Far, key: Key, replacement: Replacement): Promise<Version> {
   const { content, expected, temporary, signal } = replacement;
-  await openDirectory(far, partialOf(key), { signal });
+  await openDirectory(far, partialFolderOf(key), { signal });
   await openDirectory(far, parentOf(key), { signal });
   await writeWhole(far, temporary, replacement);
   await syncFile(far, temporary, { signal });
-  await using lock = await Lock.take(far, key, { signal });
+  await using lock = await FarLock.acquire(far, key, { signal });
   const current = await readSmall(far, key, { signal });
   if (current?.version !== expected) throw new ConflictError(key, far.place.url);
-  lock.assertHeld();
+  await lock.confirm({ signal });
   await replace(far, key, replacement);
   await syncDirectory(far, far.path(parentOf(key)), { signal });
   return versionOf(content);
@@ -69,7 +70,7 @@ async function readReplaced(far: Far, key: Key, options: CallOptions): Promise<B
 }
 
 function replacedPath(far: Far, key: Key): string {
-  return far.path(`${partialOf(key)}/replaced-${keyDigest(key)}`);
+  return far.path(`${partialFolderOf(key)}/${lockName(key).replace(LOCK_PREFIX, "replaced-")}`);
 }
 
 function versionOf(content: Uint8Array): Version {

@@ -5,18 +5,9 @@ import { shellCommand } from "../lib/shell-quote.ts";
 import type { CallOptions } from "./destination.ts";
 import type { Far } from "./ssh-far.ts";
 
-/** Directory of a host, or of the root, that holds what is not finished. Never listed. */
-export const PARTIAL = ".partial";
-
 /** The directory part of a relative path; `""` when it has none. */
 export function parentOf(relative: string): string {
   return relative.slice(0, Math.max(0, relative.lastIndexOf("/")));
-}
-
-/** Where unfinished objects of a key lie, relative to the root. */
-export function partialOf(key: string): string {
-  const slash = key.indexOf("/");
-  return slash < 0 ? PARTIAL : `${key.slice(0, slash)}/${PARTIAL}`;
 }
 
 /**

@@ -18,18 +18,8 @@ import { type Far, farPlace } from "./ssh-far.ts";
 import { listEntries } from "./ssh-listing.ts";
 import { readSmall, removeObject, replaceSmall } from "./ssh-small.ts";
 import { sweepHost } from "./ssh-sweep.ts";
-import {
-  isInside,
-  openDirectory,
-  PARTIAL,
-  parentOf,
-  partialOf,
-  publish,
-  removeFile,
-  syncDirectory,
-  syncFile,
-} from "./ssh-tree.ts";
-import { temporaryName } from "./temporary-name.ts";
+import { isInside, openDirectory, parentOf, publish, removeFile, syncDirectory, syncFile } from "./ssh-tree.ts";
+import { partialFolderOf, temporaryName } from "./temporary-name.ts";
 
 /** How long a failed call may spend on removing what it left. */
 const CLEANUP_MS = 10_000;
@@ -143,9 +133,13 @@ class SshDestination implements Destination {
   }
 
   /** A call with a temporary file of its own, which is removed when the call fails. */
-  #withTemporary<T>(deed: Deed, options: CallOptions, body: (far: Far, temporary: string) => Promise<T>): Promise<T> {
+  #withTemporary<T>(
+    deed: Deed & { readonly object: Key },
+    options: CallOptions,
+    body: (far: Far, temporary: string) => Promise<T>,
+  ): Promise<T> {
     return this.#call(deed, options, async (far) => {
-      const temporary = far.path(`${partialOf(deed.object)}/${temporaryName()}`);
+      const temporary = far.path(`${partialFolderOf(deed.object)}/${temporaryName()}`);
       try {
         return await body(far, temporary);
       } catch (error) {
@@ -168,10 +162,7 @@ class SshDestination implements Destination {
 
 /** Make the directories for a new object, and refuse a key that is taken before any content moves. */
 async function prepare(far: Far, key: Key, options: CallOptions): Promise<void> {
-  if (key.split("/").includes(PARTIAL)) {
-    throw new BackupError("FAILED", `Cannot store "${key}": ${PARTIAL} is where unfinished objects are`);
-  }
-  await openDirectory(far, partialOf(key), options);
+  await openDirectory(far, partialFolderOf(key), options);
   await openDirectory(far, parentOf(key), options);
   if ((await far.sftp.lstat(far.path(key), options)) !== undefined) throw new AlreadyExistsError(key, far.place.url);
 }

@@ -47,6 +47,14 @@ export function connectionLost(failure: SshFailure | undefined, target: SshTarge
   });
 }
 
+/** The far side does not run commands. */
+export function commandRefused(cause: Error, target: SshTarget): BackupError {
+  return new BackupError("FAILED", `Cannot run a command on "${describeTarget(target)}": ${cause.message}`, {
+    hint: "Check MaxSessions in sshd_config there, and that the account may run commands.",
+    cause,
+  });
+}
+
 /** The host showed a key that is not trusted. */
 export function hostKeyRefused(
   verdict: "unknown" | "changed" | "revoked",

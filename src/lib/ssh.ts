@@ -7,8 +7,9 @@ import {
   utils,
 } from "ssh2";
 import { abortable } from "./abortable.ts";
+import { Gate } from "./gate.ts";
 import { judgeHostKey, type KnownHost, knownTypes, readKnownHosts, rememberHostKey } from "./known-hosts.ts";
-import { connectFailure, connectionLost, hostKeyRefused, type SshFailure } from "./ssh-errors.ts";
+import { commandRefused, connectFailure, connectionLost, hostKeyRefused, type SshFailure } from "./ssh-errors.ts";
 import { badKeyError, noKeyError, readKeyFile } from "./ssh-key.ts";
 import {
   checkTarget,
@@ -28,6 +29,9 @@ export type Answer = { readonly status: number | null; readonly stdout: string; 
 type CallOptions = { readonly signal: AbortSignal };
 
 const ANSWER_LIMIT_BYTES = 64 * 1024;
+
+/** Commands at the same time; sshd allows ten channels on a connection, and may be set to fewer. */
+const MAX_COMMANDS = 4;
 
 /** Fast with AES instructions first; the rest are the defaults of OpenSSH. */
 const CIPHERS = [
@@ -55,6 +59,7 @@ export class SshSession implements AsyncDisposable {
   readonly #client: Client;
   readonly #lost = new AbortController();
   readonly #closed: Promise<void>;
+  readonly #commands = new Gate(MAX_COMMANDS);
   #failure: SshFailure | undefined;
 
   private constructor(client: Client, target: SshTarget) {
@@ -102,13 +107,8 @@ export class SshSession implements AsyncDisposable {
    */
   async exec(commandLine: string, { signal }: CallOptions): Promise<Answer> {
     const signals = [signal, this.lost];
-    const channel = await abortable<ClientChannel>(signals, (done) =>
-      this.#client.exec(commandLine, (error, opened) => {
-        done(error, opened);
-        // Nobody will close it any more when the call was given up before it was open.
-        if (error === undefined && signal.aborted) opened.destroy();
-      }),
-    );
+    using _ = await this.#commands.enter(signals);
+    const channel = await this.#openCommand(commandLine, signals);
     try {
       return await abortable<Answer>(signals, (done) => collect(channel, (answer) => done(undefined, answer)));
     } finally {
@@ -138,6 +138,21 @@ export class SshSession implements AsyncDisposable {
     const timer = setTimeout(() => this.#client.destroy(), 1000);
     await this.#closed;
     clearTimeout(timer);
+  }
+
+  async #openCommand(commandLine: string, signals: readonly AbortSignal[]): Promise<ClientChannel> {
+    try {
+      return await abortable<ClientChannel>(signals, (done) =>
+        this.#client.exec(commandLine, (error, opened) => {
+          done(error, opened);
+          // Nobody will close it any more when the call was given up before it was open.
+          if (error === undefined && signals.some(({ aborted }) => aborted)) opened.destroy();
+        }),
+      );
+    } catch (error) {
+      for (const signal of signals) signal.throwIfAborted();
+      throw commandRefused(error as Error, this.target);
+    }
   }
 
   async #logIn(config: ConnectConfig, known: readonly KnownHost[], signal: AbortSignal): Promise<void> {
@@ -176,7 +191,8 @@ function transport(target: SshTarget, known: readonly KnownHost[]): ConnectConfi
     username: user,
     readyTimeout: READY_SECONDS * 1000,
     keepaliveInterval: keepAliveSeconds(target) * 1000,
-    keepaliveCountMax: KEEP_ALIVE_COUNT,
+    // ssh2 gives up at the one after the last.
+    keepaliveCountMax: KEEP_ALIVE_COUNT - 1,
     algorithms: {
       cipher: [...CIPHERS],
       // A host has several keys; it shows the first that we ask for.

@@ -1,12 +1,12 @@
 import { spawnSync } from "node:child_process";
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { mkdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe } from "vitest";
 import { openSsh } from "../../src/destination/ssh.ts";
 import type { SshTuning } from "../../src/destination/ssh-connection.ts";
-import { lockText } from "../../src/destination/ssh-lock.ts";
-import { machineId } from "../../src/destination/temporary-name.ts";
+import { lockName, machineId } from "../../src/destination/temporary-name.ts";
+import { toKey } from "../../src/domain/key.ts";
 import { hasSshd, type Sshd, type SshdOptions, startSshd } from "../support/servers/sshd.ts";
 import { destinationContract } from "./destination.ts";
 import type { Leftover, Opened } from "./leftovers.ts";
@@ -21,10 +21,10 @@ type Case = {
 const NO_EXTENSIONS = "posix-rename,hardlink,fsync,statvfs";
 
 const CASES: readonly Case[] = [
-  // Each put starts an ssh, so the big listing is smaller here.
+  // Each put starts a program here or there, so the big listing is smaller for the first two.
   { name: "ssh program", server: {}, tuning: { transport: "ssh program" }, manyObjects: 40 },
-  { name: "sftp", server: {}, tuning: { transport: "sftp" }, manyObjects: 1100 },
-  { name: "sftp-only account", server: { lines: ["ForceCommand internal-sftp"] }, tuning: {}, manyObjects: 300 },
+  { name: "sftp", server: {}, tuning: { transport: "sftp" }, manyObjects: 200 },
+  { name: "sftp-only account", server: { lines: ["ForceCommand internal-sftp"] }, tuning: {}, manyObjects: 1100 },
   { name: "no extensions", server: { withoutSftp: NO_EXTENSIONS }, tuning: { transport: "sftp" }, manyObjects: 100 },
   {
     name: "sftp-only account without extensions",
@@ -35,13 +35,13 @@ const CASES: readonly Case[] = [
 ];
 
 function plant(directory: string, { host, kind, owner, ageHours }: Leftover): void {
-  const pid = owner === "dead" ? spawnSync("true").pid : process.pid;
+  const pid = owner === "dead" ? spawnSync("true").pid : process.ppid;
   const machine = owner === "another machine" ? "0123456789ab" : machineId();
   const name = `${machine}-${pid}-${randomBytes(8).toString("hex")}`;
-  const lock = `lock-${createHash("sha256").update(`${host}/status`).digest("hex").slice(0, 16)}`;
-  const path = join(directory, host, ".partial", kind === "lock" ? lock : name);
+  const isLock = kind === "lock";
+  const path = join(directory, host, ".partial", isLock ? lockName(toKey(`${host}/status`)) : name);
   mkdirSync(join(path, ".."), { recursive: true });
-  writeFileSync(path, kind === "lock" ? lockText(name) : "half a copy");
+  writeFileSync(path, isLock ? JSON.stringify({ owner: name, since: new Date().toISOString() }) : "half a copy");
   const then = new Date(Date.now() - ageHours * 3_600_000);
   utimesSync(path, then, then);
 }

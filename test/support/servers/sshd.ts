@@ -28,6 +28,8 @@ export type SshdOptions = {
   readonly lines?: readonly string[];
   /** SFTP requests the server refuses and does not offer, such as `posix-rename,fsync`. */
   readonly withoutSftp?: string;
+  /** Shell code that runs before whatever the client asked for. */
+  readonly wrapper?: string;
 };
 
 /** Whether tests of SSH can run; where REQUIRE is set a missing server is a failure instead. */
@@ -44,6 +46,10 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
   const port = await freePort();
   makeKey(join(root, "client"));
   writeFileSync(join(root, "authorized_keys"), readFileSync(join(root, "client.pub")));
+  if (options.wrapper !== undefined) {
+    const script = `#!/bin/sh\n${options.wrapper}\nexec /bin/sh -c "$SSH_ORIGINAL_COMMAND"\n`;
+    writeFileSync(join(root, "wrapper"), script, { mode: 0o755 });
+  }
   writeFileSync(join(root, "config"), config(root, port, options));
   let daemon = await start(root, port);
   return {
@@ -66,7 +72,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
   };
 }
 
-function config(root: string, port: number, { lines = [], withoutSftp }: SshdOptions): string {
+function config(root: string, port: number, { lines = [], withoutSftp, wrapper }: SshdOptions): string {
   const refused = withoutSftp === undefined ? "" : ` -P ${withoutSftp}`;
   return [
     `Port ${port}`,
@@ -82,6 +88,7 @@ function config(root: string, port: number, { lines = [], withoutSftp }: SshdOpt
     "PrintMotd no",
     "MaxStartups 100",
     `Subsystem sftp ${SFTP_SERVER}${refused}`,
+    ...(wrapper === undefined ? [] : [`ForceCommand ${join(root, "wrapper")}`]),
     ...lines,
     "",
   ].join("\n");
