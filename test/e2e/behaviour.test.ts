@@ -232,7 +232,9 @@ describe("the lock", () => {
 });
 
 test("a run type that is turned off does nothing", async () => {
-  configure({ intervals: { run_hourly: "no", run_daily: "yes", run_weekly: "yes", run_monthly: "yes", run_yearly: "yes" } });
+  configure({
+    intervals: { run_hourly: "no", run_daily: "yes", run_weekly: "yes", run_monthly: "yes", run_yearly: "yes" },
+  });
   expect(await sandbox.run(["backup", "hourly"])).toMatchObject({ exitCode: 0, stdout: "", stderr: "" });
   expect(filesBelow(sandbox.copies)).toEqual([]);
 });
