@@ -1,10 +1,10 @@
-import {
-  Client,
+// A CommonJS module whose exports Node cannot name before it has run it; only types can be imported by name.
+import ssh2, {
+  type Client,
   type ClientChannel,
   type ConnectConfig,
   type ServerHostKeyAlgorithm,
   type SFTPWrapper,
-  utils,
 } from "ssh2";
 import { abortable } from "./abortable.ts";
 import { Gate } from "./gate.ts";
@@ -86,7 +86,7 @@ export class SshSession implements AsyncDisposable {
     checkTarget(target);
     const known = await readKnownHosts(knownHostsFiles(target));
     const config = { ...transport(target, known), ...(await credentials(target)) };
-    const session = new SshSession(new Client(), target);
+    const session = new SshSession(new ssh2.Client(), target);
     try {
       await session.#logIn(config, known, signal);
     } catch (error) {
@@ -207,7 +207,7 @@ async function credentials(target: SshTarget): Promise<ConnectConfig> {
   const byAgent: ConnectConfig = agent ? { agent } : {};
   const privateKey = await readKeyFile(target.keyFile);
   if (privateKey === "missing") return withoutKey(target, byAgent, "missing");
-  const parsed = utils.parseKey(privateKey);
+  const parsed = ssh2.utils.parseKey(privateKey);
   if (!(parsed instanceof Error))
     return { ...byAgent, privateKey, authHandler: agent ? ["agent", "publickey"] : ["publickey"] };
   if (/passphrase|encrypted/i.test(parsed.message)) return withoutKey(target, byAgent, "encrypted");
