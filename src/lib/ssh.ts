@@ -1,4 +1,4 @@
-// A CommonJS package: Node finds only some of its names, so the whole of it is imported.
+// A CommonJS module whose exports Node cannot name before it has run it; only types can be imported by name.
 import ssh2, {
   type Client,
   type ClientChannel,
