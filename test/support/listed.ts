@@ -29,7 +29,7 @@ export async function restored(sandbox: Sandbox, copy: string, directory: string
       exitCode: 0,
       stdout: "",
     });
-    const [want, got] = await Promise.all([describeTree(directory), describeTree(join(target, directory))]);
+    const [want, got] = [describeTree(directory), describeTree(join(target, directory))];
     const all = new Set([...want, ...got].map((record) => record.path));
     const text = (records: typeof want, path: string) => JSON.stringify(records.find((record) => record.path === path));
     return [...all].filter((path) => text(want, path) !== text(got, path));
