@@ -70,10 +70,6 @@ export class LocalRoot {
     return root;
   }
 
-  pathOf(relative: string): string {
-    return join(this.path, relative);
-  }
-
   /** Prove that a folder below the root is reached without symbolic links. @returns its path. @throws ENOENT */
   async find(folder: string): Promise<string> {
     let path = this.path;

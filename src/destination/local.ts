@@ -3,7 +3,7 @@ import { statfs, unlink } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { BackupError } from "../domain/errors.ts";
 import { type Key, toKey } from "../domain/key.ts";
-import { type ByteStream, type Digest, type LocalBytes, Measured } from "../lib/bytes.ts";
+import { type ByteStream, type Digest, Measured } from "../lib/bytes.ts";
 import { abortable } from "./abortable.ts";
 import {
   AlreadyExistsError,
@@ -77,9 +77,16 @@ export class LocalDestination implements Destination {
     return measured.digest();
   }
 
-  get(key: Key, { signal }: CallOptions): LocalBytes {
-    const read = () => this.#read(key, signal);
-    return { path: this.#root.pathOf(key), [Symbol.asyncIterator]: read };
+  async *get(key: Key, { signal }: CallOptions): AsyncGenerator<Uint8Array, void> {
+    signal.throwIfAborted();
+    const doing = this.#doing("read", key);
+    const file = await during(doing, () => this.#open(key));
+    if (file === undefined) throw new ObjectNotFoundError(key, this.url);
+    for await (const chunk of readChunks(file, doing)) {
+      signal.throwIfAborted();
+      yield chunk;
+      signal.throwIfAborted();
+    }
   }
 
   async *list(prefix: string, { signal }: CallOptions): AsyncGenerator<Entry, void> {
@@ -204,18 +211,6 @@ export class LocalDestination implements Destination {
       await temporary.publish(target, moveInto);
     } catch (error) {
       throw error instanceof TakenError ? new AlreadyExistsError(key, this.url, error) : error;
-    }
-  }
-
-  async *#read(key: Key, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
-    signal.throwIfAborted();
-    const doing = this.#doing("read", key);
-    const file = await during(doing, () => this.#open(key));
-    if (file === undefined) throw new ObjectNotFoundError(key, this.url);
-    for await (const chunk of readChunks(file, doing)) {
-      signal.throwIfAborted();
-      yield chunk;
-      signal.throwIfAborted();
     }
   }
 

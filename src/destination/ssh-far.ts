@@ -2,7 +2,7 @@ import { BackupError } from "../domain/errors.ts";
 import { isMissing } from "../lib/far-error.ts";
 import { Sftp } from "../lib/sftp.ts";
 import { SshSession } from "../lib/ssh.ts";
-import { describeTarget, type SshTarget } from "../lib/ssh-target.ts";
+import { checkTarget, describeTarget, type SshTarget } from "../lib/ssh-target.ts";
 import type { CallOptions } from "./destination.ts";
 import { type FarShell, probeShell } from "./ssh-shell.ts";
 
@@ -11,9 +11,10 @@ export type FarPlace = { readonly target: SshTarget; readonly root: string; read
 
 /**
  * The place of a destination.
- * @throws {BackupError} CONFIG_INVALID when the directory is not an absolute path.
+ * @throws {BackupError} CONFIG_INVALID when host, user, port or directory cannot be used.
  */
 export function farPlace(target: SshTarget, directory: string): FarPlace {
+  checkTarget(target);
   if (!directory.startsWith("/") || /\p{Cc}/u.test(directory)) {
     throw new BackupError(
       "CONFIG_INVALID",

@@ -29,7 +29,7 @@ export function programTransport(far: Far, shell: FarShell): FileTransport {
         throw programFailure(error, command, target);
       });
       const report = betweenMarkers(said, marker) ?? "";
-      return { bytes: (await far.sftp.stat(path, options)).bytes, sha256: reportedDigest(report, path) };
+      return readReport(report, path);
     },
     download: (path, options) => {
       const marker = newMarker();
@@ -49,7 +49,7 @@ export function uploadScript({ tee, hasher }: FarShell): string {
   return [
     "umask 077; set -C",
     'true >"$2" || exit 73',
-    `said=$({ { ${tee} "$2"; echo "tee $?" >&5; } | ${hasher}; echo "hash $?" >&5; } 5>&1)`,
+    `said=$({ { ${tee} "$2"; echo "tee $?" >&5; } | ${hasher}; echo "hash $?" >&5; } 5>&1; echo "size" $(wc -c <"$2"))`,
     // A connection that was cut may have been so before the file was there for us to remove.
     'trap "" PIPE',
     'printf "\\n%s\\n%s\\n%s\\n" "$1" "$said" "$1" || rm -f "$2"',
@@ -57,16 +57,16 @@ export function uploadScript({ tee, hasher }: FarShell): string {
   ].join("; ");
 }
 
-/** The digest of a report, if both programs of the far pipe succeeded. */
-export function reportedDigest(report: string, path: string): Digest["sha256"] {
+/** What the far side stored, if both programs of its pipe succeeded. */
+export function readReport(report: string, path: string): Digest {
   const [, sha256] = /^\\?([0-9a-f]{64})\b/m.exec(report) ?? [];
-  if (sha256 !== undefined && /^tee 0$/m.test(report) && /^hash 0$/m.test(report)) return sha256;
+  const [, size] = /^size (\d+)$/m.exec(report) ?? [];
+  const isWhole = /^tee 0$/m.test(report) && /^hash 0$/m.test(report);
+  if (isWhole && sha256 !== undefined && size !== undefined) return { bytes: Number(size), sha256 };
   throw new BackupError(
     "FAILED",
     `Cannot write "${path}": the far side reports ${JSON.stringify(report.slice(0, 200))}`,
-    {
-      hint: "Check that tee and sha256sum work for that user.",
-    },
+    { hint: "Check that tee, wc and sha256sum work for that user." },
   );
 }
 
@@ -99,7 +99,7 @@ export async function* unframe(
     if (tail.length < end.length) tail = Buffer.concat([tail, chunk.subarray(left)]);
     left = Math.max(0, left - chunk.length);
   }
-  if (left > 0 || !tail.subarray(0, end.length).equals(end)) throw wrongSize(path, bytes);
+  if (!tail.subarray(0, end.length).equals(end)) throw wrongSize(path, bytes);
 }
 
 /** What follows the first line that is `marker`; nothing when there is none. */

@@ -21,7 +21,7 @@ export const PROBE = [
   'sha256sum </dev/null >/dev/null 2>&1 && echo "hasher=sha256sum"',
   'tee --output-error=exit </dev/null >/dev/null 2>&1 && echo "tee=tee --output-error=exit"',
   'tee </dev/null >/dev/null 2>&1 && echo "tee=tee"',
-  "cat </dev/null >/dev/null 2>&1 && echo cat=cat",
+  "cat </dev/null >/dev/null 2>&1 && wc -c </dev/null >/dev/null 2>&1 && echo cat=cat",
   "command -v sync >/dev/null 2>&1 && echo sync=sync",
   'printf "%s\\n" "$1"',
 ].join("; ");

@@ -54,12 +54,9 @@ class SshDestination implements Destination {
       await prepare(far, key, options);
       const transport = await this.#connection.transport(options.signal);
       const digest = await transport.upload(temporary, content, options);
-      options.signal.throwIfAborted();
-      await checkSize(far, temporary, { ...options, bytes: digest.bytes });
-      await syncFile(far, temporary, options);
-      const end = await publish(far, { from: temporary, to: far.path(key) }, options);
-      if (end === "taken") throw new AlreadyExistsError(key, this.url);
-      await syncDirectory(far, far.path(parentOf(key)), options);
+      // Hours may have passed, and this connection may have been lost beside the one that carried the content.
+      const later = await this.#connection.far(options.signal);
+      await settle(later, { ...options, key, temporary, bytes: digest.bytes });
       return digest;
     });
   }
@@ -167,21 +164,26 @@ async function prepare(far: Far, key: Key, options: CallOptions): Promise<void> 
   if ((await far.sftp.lstat(far.path(key), options)) !== undefined) throw new AlreadyExistsError(key, far.place.url);
 }
 
+type Upload = CallOptions & { readonly key: Key; readonly temporary: string; readonly bytes: number };
+
+/** Give an uploaded file its name, durably, once it is seen to be whole. */
+async function settle(far: Far, { key, temporary, bytes, signal }: Upload): Promise<void> {
+  const options = { signal };
+  const stored = await far.sftp.stat(temporary, options);
+  if (stored.bytes !== bytes) {
+    throw new BackupError("FAILED", `Cannot trust "${temporary}": it has ${stored.bytes} bytes, ${bytes} were sent`, {
+      hint: "Look for a full or broken disk on the far host.",
+    });
+  }
+  await syncFile(far, temporary, options);
+  const end = await publish(far, { from: temporary, to: far.path(key) }, options);
+  if (end === "taken") throw new AlreadyExistsError(key, far.place.url);
+  await syncDirectory(far, far.path(parentOf(key)), options);
+}
+
 /** The size of an object; `undefined` when there is none. */
 async function sizeOf(far: Far, key: Key, options: CallOptions): Promise<number | undefined> {
   if (!(await isInside(far, parentOf(key), options))) return undefined;
   const found = await far.sftp.lstat(far.path(key), options);
   return found?.kind === "file" ? found.bytes : undefined;
-}
-
-async function checkSize(
-  far: Far,
-  path: string,
-  { bytes, signal }: CallOptions & { readonly bytes: number },
-): Promise<void> {
-  const stored = await far.sftp.stat(path, { signal });
-  if (stored.bytes === bytes) return;
-  throw new BackupError("FAILED", `Cannot trust "${path}": it has ${stored.bytes} bytes, ${bytes} were sent`, {
-    hint: "Look for a full or broken disk on the far host.",
-  });
 }

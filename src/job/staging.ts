@@ -46,10 +46,8 @@ export class Staging implements AsyncDisposable {
   static async open(target: string): Promise<Staging> {
     const path = resolve(target);
     const exists = await checkEmpty(path);
-    if (!exists) {
-      await mkdir(dirname(path), { recursive: true }).catch((cause: unknown) => refuse(path, cause));
-      await sweep(dirname(path));
-    }
+    await mkdir(dirname(path), { recursive: true }).catch((cause: unknown) => refuse(path, cause));
+    await sweep(dirname(path));
     const staging = new Staging(path, exists);
     await mkdir(staging.directory, { mode: 0o700 }).catch((cause: unknown) => refuse(path, cause));
     return staging;

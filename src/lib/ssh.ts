@@ -1,5 +1,11 @@
-// A CommonJS package: Node finds only some of its names, so the whole of it is imported.
-import ssh2, { type Client, type ClientChannel, type ConnectConfig, type ServerHostKeyAlgorithm, type SFTPWrapper } from "ssh2";
+// A CommonJS module whose exports Node cannot name before it has run it; only types can be imported by name.
+import ssh2, {
+  type Client,
+  type ClientChannel,
+  type ConnectConfig,
+  type ServerHostKeyAlgorithm,
+  type SFTPWrapper,
+} from "ssh2";
 import { abortable } from "./abortable.ts";
 import { Gate } from "./gate.ts";
 import { judgeHostKey, type KnownHost, knownTypes, readKnownHosts, rememberHostKey } from "./known-hosts.ts";

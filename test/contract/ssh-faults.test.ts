@@ -19,7 +19,7 @@ import { toKey } from "../../src/domain/key.ts";
 import type { ByteStream } from "../../src/lib/bytes.ts";
 import { run } from "../../src/lib/command.ts";
 import { startCuttingProxy } from "../support/cutting-proxy.ts";
-import { hasSshd, type Sshd, startSshd } from "../support/servers/sshd.ts";
+import { hasSshd, type Sshd, signalAll, startSshd } from "../support/servers/sshd.ts";
 
 const KEY = toKey("h/daily/files/_etc-2026-11-21_02_36_45.tar.gz");
 const STATUS = toKey("h/status");
@@ -76,7 +76,7 @@ function filesBelow(directory: string): string[] {
 }
 
 function killConnections(): void {
-  for (const pid of sshd.connections()) process.kill(pid, "SIGKILL");
+  signalAll(sshd.connections(), "SIGKILL");
 }
 
 /** A known_hosts file that knows the server under another port, too. */
@@ -107,31 +107,35 @@ describe.skipIf(!hasSshd())("faults of SSH", () => {
     expect(await slow.capabilities({ signal })).toMatchObject({ transport: "sftp", digest: "both" });
   });
 
-  test.each(TRANSPORTS)("put() over %s never publishes what a cut connection truncated", async (transport) => {
-    const proxy = await startCuttingProxy(sshd.port);
-    const place = options();
-    const tuning: SshTuning = { transport };
-    const proxied = { ...place, port: proxy.port, knownHostsFile: knownAt(proxy.port) };
-    try {
-      await using direct = await openSsh(place, tuning);
-      for (let round = 0; round < 10; round += 1) {
+  test.each(TRANSPORTS)(
+    "put() over %s never publishes what a cut connection truncated",
+    { timeout: 180_000 },
+    async (transport) => {
+      const proxy = await startCuttingProxy(sshd.port);
+      const place = options();
+      const tuning: SshTuning = { transport };
+      const proxied = { ...place, port: proxy.port, knownHostsFile: knownAt(proxy.port) };
+      try {
+        await using direct = await openSsh(place, tuning);
+        for (let round = 0; round < 10; round += 1) {
+          await using destination = await openSsh(proxied, tuning);
+          // With the program the data has a connection of its own; SFTP shares the one that is made now.
+          if (transport === "ssh program") await destination.capabilities({ signal });
+          proxy.cutAfter = 20_000 + Math.floor(Math.random() * (SIZE - 40_000));
+          const storing = destination.put(KEY, programContent(SIZE), { signal });
+          await expect(storing, `cut after ${proxy.cutAfter}`).rejects.toMatchObject({ code: "UNREACHABLE" });
+          proxy.cutAfter = undefined;
+          expect(await keysOf(direct)).toEqual([]);
+        }
         await using destination = await openSsh(proxied, tuning);
-        // With the program the data has a connection of its own; SFTP shares the one that is made now.
-        if (transport === "ssh program") await destination.capabilities({ signal });
-        proxy.cutAfter = 20_000 + Math.floor(Math.random() * (SIZE - 40_000));
-        const storing = destination.put(KEY, programContent(SIZE), { signal });
-        await expect(storing, `cut after ${proxy.cutAfter}`).rejects.toMatchObject({ code: "UNREACHABLE" });
-        proxy.cutAfter = undefined;
-        expect(await keysOf(direct)).toEqual([]);
+        expect(await destination.put(KEY, programContent(SIZE), { signal })).toMatchObject({ bytes: SIZE });
+        expect(await lengthOf(destination.get(KEY, { signal }))).toBe(SIZE);
+        expect(filesBelow(place.directory)).toEqual([KEY.split("/").at(-1)]);
+      } finally {
+        await proxy.stop();
       }
-      await using destination = await openSsh(proxied, tuning);
-      expect(await destination.put(KEY, programContent(SIZE), { signal })).toMatchObject({ bytes: SIZE });
-      expect(await lengthOf(destination.get(KEY, { signal }))).toBe(SIZE);
-      expect(filesBelow(place.directory)).toEqual([KEY.split("/").at(-1)]);
-    } finally {
-      await proxy.stop();
-    }
-  });
+    },
+  );
 
   test.each(TRANSPORTS)("put() over %s ends when the connection stalls, and publishes nothing", async (transport) => {
     const proxy = await startCuttingProxy(sshd.port);
@@ -165,6 +169,19 @@ describe.skipIf(!hasSshd())("faults of SSH", () => {
     setTimeout(killConnections, 60);
     await expect(destination.put(KEY, slowContent(), { signal })).rejects.toMatchObject({ code: "UNREACHABLE" });
     expect(await keysOf(destination)).toEqual([]);
+  });
+
+  test("put() over ssh program outlives the loss of the other connection", async () => {
+    await using destination = await openSsh(options(), { transport: "ssh program" });
+    await destination.capabilities({ signal });
+    const idle = sshd.connections();
+    async function* content() {
+      yield Buffer.alloc(100_000);
+      signalAll(idle, "SIGKILL");
+      yield Buffer.alloc(100_000);
+    }
+    expect(await destination.put(KEY, content(), { signal })).toMatchObject({ bytes: 200_000 });
+    expect(await keysOf(destination)).toEqual([KEY]);
   });
 
   test.each(TRANSPORTS)("get() over %s throws when the connection is cut, and never just ends", async (transport) => {

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vite
 import { shellCommand } from "../../src/lib/shell-quote.ts";
 import { SshSession } from "../../src/lib/ssh.ts";
 import type { SshTarget } from "../../src/lib/ssh-target.ts";
-import { hasSshd, type Sshd, startSshd } from "../support/servers/sshd.ts";
+import { hasSshd, type Sshd, signalAll, startSshd } from "../support/servers/sshd.ts";
 
 let sshd: Sshd;
 const signal = new AbortController().signal;
@@ -161,21 +161,21 @@ describe.skipIf(!hasSshd())("SshSession", () => {
     await using session = await SshSession.connect(target({ keepAliveSeconds: 0.2 }), { signal });
     const running = session.exec("sleep 60", { signal });
     const frozen = sshd.connections();
-    for (const pid of frozen) process.kill(pid, "SIGSTOP");
+    signalAll(frozen, "SIGSTOP");
     try {
       await expect(running).rejects.toMatchObject({
         code: "UNREACHABLE",
         message: expect.stringContaining("not answered"),
       });
     } finally {
-      for (const pid of frozen) process.kill(pid, "SIGCONT");
+      signalAll(frozen, "SIGCONT");
     }
   });
 
   test("exec() ends when the far side is killed", async () => {
     await using session = await SshSession.connect(target(), { signal });
     const running = session.exec("sleep 60", { signal });
-    setTimeout(() => sshd.connections().forEach((pid) => process.kill(pid, "SIGKILL")), 200);
+    setTimeout(() => signalAll(sshd.connections(), "SIGKILL"), 200);
     await expect(running).rejects.toMatchObject({ code: "UNREACHABLE", retryable: true });
   });
 });

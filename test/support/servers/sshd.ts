@@ -131,9 +131,14 @@ async function end(daemon: ChildProcess): Promise<void> {
   const exited = daemon.exitCode === null ? new Promise((resolve) => daemon.once("exit", resolve)) : undefined;
   daemon.kill("SIGKILL");
   await exited;
-  for (const pid of children) {
+  signalAll(children, "SIGKILL");
+}
+
+/** Send a signal to processes, whichever of them are still there. */
+export function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
+  for (const pid of pids) {
     try {
-      process.kill(pid, "SIGKILL");
+      process.kill(pid, signal);
     } catch {
       // It ended with its connection.
     }

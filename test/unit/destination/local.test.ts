@@ -22,7 +22,6 @@ import { type LocalDestination, openLocal } from "../../../src/destination/local
 import { openDestination } from "../../../src/destination/open.ts";
 import { temporaryName } from "../../../src/destination/temporary-name.ts";
 import { toKey } from "../../../src/domain/key.ts";
-import { isLocalBytes } from "../../../src/lib/bytes.ts";
 import { chunks, collect, keysOf, noise } from "../../support/streams.ts";
 
 const KEY = toKey("h/daily/files/_etc-1.tar");
@@ -277,12 +276,6 @@ describe("symbolic links and other surprises below the root", () => {
 });
 
 describe("get()", () => {
-  test("get() carries the path of its file", async () => {
-    await put();
-    const content = destination.get(KEY, { signal });
-    expect(isLocalBytes(content) && content.path).toBe(join(root, KEY));
-  });
-
   test("get() throws when the file becomes shorter while it is read", async () => {
     await destination.put(KEY, chunks(noise(5_000_000)), { signal });
     const reading = async () => {

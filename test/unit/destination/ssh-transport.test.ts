@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { reportedDigest, unframe, uploadScript } from "../../../src/destination/ssh-program-transport.ts";
+import { readReport, unframe, uploadScript } from "../../../src/destination/ssh-program-transport.ts";
 import { betweenMarkers, PROBE, readProbe } from "../../../src/destination/ssh-shell.ts";
 import { chunks, collect } from "../../support/streams.ts";
 
@@ -66,7 +66,10 @@ test.each(["sha256sum", "openssl dgst -sha256 -r"])("uploadScript() writes and h
   const input = Buffer.alloc(300_000, "x");
   const { status, stdout } = runUpload(path, input, { ...SHELL, hasher });
   expect(status).toBe(0);
-  expect(reportedDigest(betweenMarkers(stdout.toString(), MARKER) ?? "", path)).toBe(sha256(input));
+  expect(readReport(betweenMarkers(stdout.toString(), MARKER) ?? "", path)).toEqual({
+    bytes: input.length,
+    sha256: sha256(input),
+  });
   expect(readFileSync(path).equals(input)).toBe(true);
 });
 
@@ -83,7 +86,7 @@ test.each([
 ])("uploadScript() does not vouch for %s", (_, broken) => {
   const path = join(dir, `broken ${broken.hasher.length}`);
   const { stdout } = runUpload(path, Buffer.alloc(1_000_000), { ...SHELL, ...broken });
-  expect(() => reportedDigest(betweenMarkers(stdout.toString(), MARKER) ?? "", path)).toThrow("the far side reports");
+  expect(() => readReport(betweenMarkers(stdout.toString(), MARKER) ?? "", path)).toThrow("the far side reports");
 });
 
 test("uploadScript() fails when tee cannot write", () => {
