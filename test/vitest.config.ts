@@ -11,6 +11,9 @@ export default defineConfig({
           root,
           include: ["test/unit/**/*.test.ts", "test/property/**/*.test.ts", "test/architecture.test.ts"],
           testTimeout: 20_000,
+          // Half of the time the tests wait for programs and locks.
+          maxWorkers: 4,
+          expect: { poll: { timeout: 10_000 } },
         },
       },
       {

@@ -4,7 +4,7 @@ import type { Listed } from "../job/list.ts";
 import { tableOf } from "./table.ts";
 
 /** When a copy was taken; a binlog, when its first event was written. */
-export function takenAt(copy: Copy): Date {
+function takenAt(copy: Copy): Date {
   return copy.media === "binlog" ? copy.createdAt : copy.startedAt;
 }
 

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { Argument, Command, CommanderError, Option } from "commander";
 import type { Media } from "../domain/copy.ts";
 import { EXIT_STATUS } from "../domain/errors.ts";
@@ -7,6 +6,7 @@ import { exitStatusOf } from "./exit-status.ts";
 import { abortOnSignals } from "./interruption.ts";
 import type { Invocation } from "./invocation.ts";
 import { Terminal } from "./terminal.ts";
+import { version } from "./version.ts";
 
 const DEFAULT_CONFIG = "/etc/twindb/twindb-backup.cfg";
 const DEFAULT_LOCK = "/var/run/twindb-backup.lock";
@@ -20,12 +20,6 @@ type Globals = { readonly config: string; readonly debug?: true };
 
 /** A command's own work. @returns the exit status. */
 type Work = (invocation: Invocation) => Promise<number>;
-
-/** Read when asked for: it is no news to any other command. */
-function version(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
-}
 
 function seconds(text: string): number {
   const value = Number(text);
@@ -141,7 +135,7 @@ function build(start: (work: Work) => void): Command {
     .description("Backs up directories from cron; every listed copy restores.")
     .option("--config <path>", "config file", DEFAULT_CONFIG)
     .option("--debug", "tell everything that happens, on stderr")
-    .option("--version", "print the version")
+    .version(version(), "--version", "print the version")
     .enablePositionalOptions()
     .exitOverride()
     .addHelpText("after", EXIT_HELP);
@@ -164,7 +158,6 @@ async function perform(work: Work, globals: Globals): Promise<number> {
 
 /** Run the program with these arguments. @returns its exit status. */
 export async function main(args: readonly string[]): Promise<number> {
-  if (args.length === 1 && args[0] === "--version") return printVersion();
   let work: Work | undefined;
   const program = build((chosen) => {
     work = chosen;
@@ -180,12 +173,7 @@ export async function main(args: readonly string[]): Promise<number> {
     throw error;
   }
   if (work !== undefined) return perform(work, program.opts<Globals>());
-  return program.getOptionValue("version") === true ? printVersion() : NO_COMMAND_STATUS;
-}
-
-function printVersion(): number {
-  process.stdout.write(`${version()}\n`);
-  return 0;
+  return NO_COMMAND_STATUS;
 }
 
 /** Commander has printed what was wrong, except for our own checks of values. */

@@ -49,7 +49,7 @@ export class Temporary implements AsyncDisposable {
 
   /**
    * Give the finished file its name, unless there is one of that name. When it cannot be made durable, it is taken back.
-   * @param rename what to do where there are no hard links; has to make sure by itself that the name is free.
+   * @param moveInto what to do where there are no hard links; has to make sure by itself that the name is free.
    * @throws {TakenError} when the name is taken.
    */
   async publish(target: string, moveInto: (target: string) => Promise<void>): Promise<void> {

@@ -3,7 +3,7 @@ import { statfs, unlink } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join } from "node:path";
 import { BackupError } from "../domain/errors.ts";
 import { type Key, toKey } from "../domain/key.ts";
-import { type ByteStream, type Digest, type LocalBytes, Measured } from "../lib/bytes.ts";
+import { type ByteStream, type Digest, Measured } from "../lib/bytes.ts";
 import { abortable } from "./abortable.ts";
 import {
   AlreadyExistsError,
@@ -25,7 +25,7 @@ import { LocalRoot, syncDirectory } from "./local-root.ts";
 import { sweepFolder } from "./local-sweep.ts";
 import { isThere, TakenError, Temporary } from "./local-temporary.ts";
 import type { LocalOptions } from "./options.ts";
-import { lockName, partialFolderOf } from "./temporary-name.ts";
+import { lockName, partialFolderOf, refusePartial } from "./temporary-name.ts";
 
 /** Where the parts of one object lie. */
 type Place = {
@@ -77,9 +77,16 @@ export class LocalDestination implements Destination {
     return measured.digest();
   }
 
-  get(key: Key, { signal }: CallOptions): LocalBytes {
-    const read = () => this.#read(key, signal);
-    return { path: this.#root.pathOf(key), [Symbol.asyncIterator]: read };
+  async *get(key: Key, { signal }: CallOptions): AsyncGenerator<Uint8Array, void> {
+    signal.throwIfAborted();
+    const doing = this.#doing("read", key);
+    const file = await during(doing, () => this.#open(key));
+    if (file === undefined) throw new ObjectNotFoundError(key, this.url);
+    for await (const chunk of readChunks(file, doing)) {
+      signal.throwIfAborted();
+      yield chunk;
+      signal.throwIfAborted();
+    }
   }
 
   async *list(prefix: string, { signal }: CallOptions): AsyncGenerator<Entry, void> {
@@ -97,6 +104,7 @@ export class LocalDestination implements Destination {
 
   async remove(key: Key, { signal }: CallOptions): Promise<void> {
     signal.throwIfAborted();
+    refusePartial(key);
     await during(this.#doing("remove", key), async () => {
       try {
         const folder = await this.#root.find(dirname(key));
@@ -206,20 +214,9 @@ export class LocalDestination implements Destination {
     }
   }
 
-  async *#read(key: Key, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
-    signal.throwIfAborted();
-    const doing = this.#doing("read", key);
-    const file = await during(doing, () => this.#open(key));
-    if (file === undefined) throw new ObjectNotFoundError(key, this.url);
-    for await (const chunk of readChunks(file, doing)) {
-      signal.throwIfAborted();
-      yield chunk;
-      signal.throwIfAborted();
-    }
-  }
-
   /** @returns `undefined` when there is no such object. */
   async #open(key: Key): Promise<OpenFile | undefined> {
+    refusePartial(key);
     try {
       const folder = await this.#root.find(dirname(key));
       return await openFile(join(folder, basename(key)));

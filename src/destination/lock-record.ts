@@ -2,7 +2,7 @@ import { bootId, startTimeOf } from "../lib/process-identity.ts";
 import { isLeftover, machineId, temporaryName, temporaryOwner } from "./temporary-name.ts";
 
 /** What a lock object holds, as JSON: whose it is and since when. */
-export type LockRecord = {
+type LockRecord = {
   /** A temporary name; names the machine and the process, and tells two locks of one process apart. */
   readonly owner: string;
   /** ISO 8601. */

@@ -1,6 +1,6 @@
 import { BackupError } from "../domain/errors.ts";
 import type { Key } from "../domain/key.ts";
-import { type ByteStream, type Digest, isLocalBytes } from "../lib/bytes.ts";
+import { type ByteStream, type Digest } from "../lib/bytes.ts";
 import {
   type CallOptions,
   type Capabilities,
@@ -24,7 +24,7 @@ export type RetryPolicy = {
 };
 
 /** About two minutes of a network that is down. */
-export const DEFAULT_RETRY_POLICY: RetryPolicy = {
+const DEFAULT_RETRY_POLICY: RetryPolicy = {
   tries: 8,
   firstWaitMilliseconds: 500,
   longestWaitMilliseconds: 30_000,
@@ -127,10 +127,21 @@ class RetryingDestination implements Destination {
     return this.#inner.put(key, content, options);
   }
 
-  get(key: Key, options: CallOptions): ByteStream {
-    const content = this.#inner.get(key, options);
-    // A local file is read by programs, or without a network: nothing to retry.
-    return isLocalBytes(content) ? content : this.#get(key, content, options);
+  /** Tried again until the first chunk has been delivered. */
+  async *get(key: Key, options: CallOptions): AsyncGenerator<Uint8Array, void> {
+    const attempts = this.#attempts(options);
+    for (let hasDelivered = false; ; ) {
+      try {
+        for await (const chunk of this.#inner.get(key, options)) {
+          hasDelivered = true;
+          yield chunk;
+        }
+        return;
+      } catch (error) {
+        if (hasDelivered) throw error;
+        await attempts.after(error);
+      }
+    }
   }
 
   async *list(prefix: string, options: CallOptions): AsyncGenerator<Entry, void> {
@@ -207,25 +218,6 @@ class RetryingDestination implements Destination {
     } catch (error) {
       if (isRetryable(error)) return undefined;
       throw error;
-    }
-  }
-
-  async *#get(key: Key, first: ByteStream, options: CallOptions): AsyncGenerator<Uint8Array, void> {
-    const attempts = this.#attempts(options);
-    let content = first;
-    let hasDelivered = false;
-    for (;;) {
-      try {
-        for await (const chunk of content) {
-          hasDelivered = true;
-          yield chunk;
-        }
-        return;
-      } catch (error) {
-        if (hasDelivered) throw error;
-        await attempts.after(error);
-        content = this.#inner.get(key, options);
-      }
     }
   }
 }

@@ -14,19 +14,17 @@ export const LOCK_PREFIX = "lock-";
 /** Whose a temporary object is. */
 export type TemporaryOwner = { readonly machine: string; readonly pid: number };
 
-/**
- * Where the unfinished object of a key lies, relative to the root: `HOST/.partial`.
- * @throws {BackupError} DATA_DAMAGED when the key itself lies in such a folder.
- */
+/** @throws {BackupError} DATA_DAMAGED when the key is that of an unfinished object or a lock. */
+export function refusePartial(key: Key): void {
+  if (!key.split("/").includes(PARTIAL_FOLDER)) return;
+  throw new BackupError("DATA_DAMAGED", `Cannot use "${key}" as a key: "${PARTIAL_FOLDER}" is for unfinished objects`);
+}
+
+/** Where the unfinished object of a key lies, relative to the root: `HOST/.partial`. Refuses keys that lie there. */
 export function partialFolderOf(key: Key): string {
-  const components = key.split("/");
-  if (components.includes(PARTIAL_FOLDER)) {
-    throw new BackupError(
-      "DATA_DAMAGED",
-      `Cannot use "${key}" as a key: "${PARTIAL_FOLDER}" is for unfinished objects`,
-    );
-  }
-  return components.length === 1 ? PARTIAL_FOLDER : `${components[0]}/${PARTIAL_FOLDER}`;
+  refusePartial(key);
+  const slash = key.indexOf("/");
+  return slash < 0 ? PARTIAL_FOLDER : `${key.slice(0, slash)}/${PARTIAL_FOLDER}`;
 }
 
 /** A name that nobody else picks: `<machine>-<pid>-<random>`, such as `5f1c0a9be3d2-4711-9c0e1d2f3a4b5c6d`. */

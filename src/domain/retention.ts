@@ -15,7 +15,7 @@ export type TimedCopy = FilesCopy | MysqlCopy;
  * Why a copy stays: one of the newest good ones; preserved by the user; the newest good one of all; damaged, with not enough good
  * ones after it to do without; a copy needed to restore a staying one; or the clock cannot be trusted.
  */
-export type KeepReason = "newest" | "preserved" | "last-good" | "damaged" | "parent" | "clock";
+type KeepReason = "newest" | "preserved" | "last-good" | "damaged" | "parent" | "clock";
 
 /** What retention says about one copy. */
 export type Decision<C extends TimedCopy> =

@@ -14,7 +14,7 @@ import type { Adopted } from "../status/store.ts";
 import { removeCopies, type Shelf, storeCopy } from "./shelf.ts";
 
 /** What a run of tar learned. */
-export type FilesFacts = Pick<FilesCopy, "rawBytes" | "tool" | "toolVersion" | "warnings">;
+type FilesFacts = Pick<FilesCopy, "rawBytes" | "tool" | "toolVersion" | "warnings">;
 
 /** The second copy kept on this host. */
 export type LocalShelf = {

@@ -25,34 +25,54 @@ type NewCopy<M extends Media> = {
 };
 
 /**
- * Store a copy and record it: mark → data → manifest → status. Cut off anywhere it leaves an older truth, and at worst an object
- * that its mark names as no copy.
+ * Store a copy and record it: mark → data → manifest → status. A call that fails, or is aborted, takes back what it did; one that is
+ * killed leaves an older truth, and at worst an object that its mark names as no copy.
  * @returns the status with the copy in it.
  */
 export async function storeCopy<M extends Media>(
   shelf: Shelf<M>,
-  { key, content, describe }: NewCopy<M>,
+  newCopy: NewCopy<M>,
   { signal }: CallOptions,
 ): Promise<Loaded<CopyOf<M>>> {
-  await shelf.manifests.begin(key, { signal });
-  const digest = await putOrForget(shelf, { key, content }, { signal });
-  const copy = describe(digest);
-  await shelf.manifests.write(copy, { signal });
+  const digest = await putData(shelf, newCopy, { signal });
+  const copy = newCopy.describe(digest);
+  try {
+    await shelf.manifests.write(copy, { signal });
+  } catch (error) {
+    await cleanUp((options) => removeObject(shelf, copy.key, options));
+    throw error;
+  }
   return shelf.status.update((now) => withCopy(now, copy), { signal });
 }
 
-async function putOrForget<M extends Media>(
+async function putData<M extends Media>(
   { destination, manifests }: Shelf<M>,
-  { key, content }: { readonly key: Key; readonly content: ByteStream },
-  options: CallOptions,
+  { key, content }: NewCopy<M>,
+  { signal }: CallOptions,
 ): Promise<Digest> {
   try {
-    return await destination.put(key, content, options);
+    await manifests.begin(key, { signal });
+    return await destination.put(key, content, { signal });
   } catch (error) {
-    // The destination has cleaned up; if taking the mark away fails as well, the next run sweeps it.
-    await manifests.forget(key, { signal: AbortSignal.timeout(CLEANUP_MS) }).catch(() => undefined);
+    // Only the mark: the destination keeps nothing of a failed call, and what lies under a taken key is not ours.
+    await cleanUp((options) => manifests.forget(key, options));
     throw error;
   }
+}
+
+/** Take back as far as that is possible now; what stays is marked as no copy, and the next run sweeps it. */
+async function cleanUp(work: (options: CallOptions) => Promise<void>): Promise<void> {
+  await work({ signal: AbortSignal.timeout(CLEANUP_MS) }).catch(() => undefined);
+}
+
+async function removeObject<M extends Media>(
+  { manifests, destination }: Shelf<M>,
+  key: Key,
+  options: CallOptions,
+): Promise<void> {
+  await manifests.remove(key, options);
+  await destination.remove(key, options);
+  await manifests.forget(key, options);
 }
 
 /**
@@ -66,10 +86,6 @@ export async function removeCopies<M extends Media>(
 ): Promise<Loaded<CopyOf<M>>> {
   const keys = new Set(copies.map(({ key }) => key));
   const left = await shelf.status.update((now) => statusOf(now.copies.filter(({ key }) => !keys.has(key))), { signal });
-  for (const { key } of copies) {
-    await shelf.manifests.remove(key, { signal });
-    await shelf.destination.remove(key, { signal });
-    await shelf.manifests.forget(key, { signal });
-  }
+  for (const { key } of copies) await removeObject(shelf, key, { signal });
   return left;
 }

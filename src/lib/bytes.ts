@@ -68,13 +68,3 @@ function damaged(name: string, what: string): BackupError {
     hint: "Take another copy, and find out what changed this one.",
   });
 }
-
-/** A byte stream that is all of a file on this host, so that a program can read the file by itself. */
-export interface LocalBytes extends ByteStream {
-  /** Absolute. The file may be missing; pulling says so. */
-  readonly path: string;
-}
-
-export function isLocalBytes(content: ByteStream): content is LocalBytes {
-  return typeof (content as Partial<LocalBytes>).path === "string";
-}

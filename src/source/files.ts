@@ -2,7 +2,7 @@ import type { Stats } from "node:fs";
 import { access, constants, lstat, stat } from "node:fs/promises";
 import { posix } from "node:path";
 import { BackupError, type ErrorCode } from "../domain/errors.ts";
-import { type ByteStream } from "../lib/bytes.ts";
+import type { ByteStream } from "../lib/bytes.ts";
 import { type Command, type Finished, type RunOptions, run } from "../lib/command.ts";
 import type { Capture, Source } from "./source.ts";
 import { createCommand, openTar, type Request, shortcomings, type Tar } from "./tar.ts";

@@ -6,7 +6,7 @@ import type { Fields } from "./fields.ts";
 import { type Json, type JsonObject, jsonObject } from "./json.ts";
 
 /** Where a record stands: its key, and the interval it is filed under (none for binlogs). */
-export type Place = { readonly key: Key; readonly interval: Interval | undefined };
+type Place = { readonly key: Key; readonly interval: Interval | undefined };
 
 /** Reads and writes the records of one media, the same in status and manifest. */
 export type RecordCodec<C extends Copy> = {

@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
-import { describe, expect, test } from "vitest";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
 import type { ByteStream } from "../../src/lib/bytes.ts";
 import { CommandError } from "../../src/lib/command.ts";
 import { applyAll, revertAll } from "../../src/modifier/chain.ts";
@@ -80,7 +82,9 @@ export function modifierContract(name: string, open: () => Promise<Modifier>, fa
 
     test(`apply of ${name} fails when the program is killed`, async () => {
       const modifier = await open();
-      const pidFile = `/tmp/twindb-backup-test-${process.pid}-${randomBytes(6).toString("hex")}`;
+      const scratch = mkdtempSync(join(tmpdir(), "tb-modifier-"));
+      onTestFinished(() => rmSync(scratch, { recursive: true, force: true }));
+      const pidFile = join(scratch, "pid");
       const script = 'echo $$ >"$1"; shift; exec "$@"';
       const args = ["-c", script, "sh", pidFile, modifier.apply.file, ...modifier.apply.args];
       async function* killing(): ByteStream {

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Sandbox } from "../support/cli.ts";
 import { filesBelow } from "../support/leftovers.ts";
-import { copiesOf, restored } from "../support/listed.ts";
+import { copiesOf, type Row, restored } from "../support/listed.ts";
 
 let sandbox: Sandbox;
 let source: string;
@@ -76,15 +76,20 @@ test("copies are decoded by what they are, whatever the config says today", asyn
   stopAgent(home);
 });
 
+/** Path of the stored bytes of a listed copy. */
+function objectOf(row: Row | undefined): string {
+  return sandbox.path("copies", row?.key ?? "");
+}
+
 describe("verify file", () => {
   test("finds a flipped bit, a cut end and a missing object, and says so ever after", async () => {
     for (let run = 0; run < 4; run++) await backup();
     const [first, second, third] = await copiesOf(sandbox);
-    const flip = readFileSync(sandbox.path("copies", first?.key ?? ""));
+    const flip = readFileSync(objectOf(first));
     flip[100] = (flip[100] ?? 0) ^ 1;
-    writeFileSync(sandbox.path("copies", first?.key ?? ""), flip);
-    execFileSync("truncate", ["-s", "-1", sandbox.path("copies", second?.key ?? "")]);
-    rmSync(sandbox.path("copies", third?.key ?? ""));
+    writeFileSync(objectOf(first), flip);
+    execFileSync("truncate", ["-s", "-1", objectOf(second)]);
+    rmSync(objectOf(third));
     const result = await sandbox.run(["verify", "file", "all", "--json"]);
     expect(result.exitCode).toBe(65);
     expect((JSON.parse(result.stdout) as { success: boolean }[]).map(({ success }) => success)).toEqual([
@@ -192,6 +197,8 @@ describe("the status", () => {
     const [own] = await copiesOf(sandbox);
     const [host = ""] = own?.key.split("/") ?? [];
     const name = `${source.replaceAll("/", "_")}-2019-03-04_05_06_07.tar.gz`;
+    // The predecessor's archives hold whole seconds.
+    execFileSync("touch", ["-d", "2019-03-04 05:00:00", join(source, "text"), source]);
     const old = sandbox.path("copies", host, "daily", "files", name);
     execFileSync("tar", ["czf", old, "-C", "/", source.slice(1)]);
     for (const path of [...files(), ...filesBelow(sandbox.copies).filter((each) => each.includes("manifest"))]) {
@@ -230,7 +237,9 @@ describe("the lock", () => {
 });
 
 test("a run type that is turned off does nothing", async () => {
-  configure({ intervals: { run_hourly: "no" } });
+  configure({
+    intervals: { run_hourly: "no", run_daily: "yes", run_weekly: "yes", run_monthly: "yes", run_yearly: "yes" },
+  });
   expect(await sandbox.run(["backup", "hourly"])).toMatchObject({ exitCode: 0, stdout: "", stderr: "" });
   expect(filesBelow(sandbox.copies)).toEqual([]);
 });

@@ -34,49 +34,57 @@ function configure(more: Readonly<Record<string, Readonly<Record<string, string 
   });
 }
 
-/** The pid of a program that our run started, once it is there. */
-async function childOf(name: string): Promise<number> {
+/** Whether a process is a child of `run` that runs `name` with `word` as an argument. */
+function isChild(pid: string, { run, name, word }: { run: number; name: string; word: string }): boolean {
+  try {
+    const [file = "", ...words] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+    const parent = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+    return Number(parent) === run && file.endsWith(name) && words.includes(word);
+  } catch {
+    // Gone between the two looks.
+    return false;
+  }
+}
+
+/** The pid of a program of the pipeline that a run started, once it is there. */
+async function childOf(run: number, name: string, word: string): Promise<number> {
   for (let tries = 0; tries < 2000; tries++) {
-    for (const pid of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))) {
-      try {
-        const [file = ""] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-        const isOurs =
-          readFileSync(`/proc/${pid}/environ`, "utf8").includes("LC_ALL=C") &&
-          (file === name || file.endsWith(`/${name}`));
-        if (isOurs) return Number(pid);
-      } catch {
-        // Gone between the two looks.
-      }
-    }
+    const pid = readdirSync("/proc").find((entry) => /^\d+$/.test(entry) && isChild(entry, { run, name, word }));
+    if (pid !== undefined) return Number(pid);
     await sleep(2);
   }
   throw new Error(`no ${name} was started`);
 }
 
 /** Nothing incomplete is listed, earlier copies restore, the next run succeeds and cleans up. */
-async function expectRecovery(before: number): Promise<void> {
+async function expectRecovery(before: number): Promise<number> {
   expect(processesMentioning(source)).toEqual([]);
   expect(await copiesOf(sandbox)).toHaveLength(before);
   const next = await sandbox.run(["backup", "daily"]);
   expect(next).toMatchObject({ exitCode: 0, stderr: "" });
   const copies = await copiesOf(sandbox);
-  expect(copies).toHaveLength(before + 1);
+  expect([before + 1, before + 2]).toContain(copies.length);
   expect(leftoversIn(sandbox.copies)).toEqual([]);
   expect(filesBelow(sandbox.root).filter((path) => path.startsWith("run.lock"))).toEqual([]);
   expect(temporaryDirectories()).toEqual([]);
   for (const copy of [copies[0], copies.at(-1)]) expect(await restored(sandbox, copy?.key ?? "", source)).toEqual([]);
+  return copies.length;
 }
 
 describe("a backup whose program dies", () => {
-  test.each(["tar", "zstd"])("stores nothing when %s is killed", async (name) => {
+  test.each([
+    ["tar", "-c"],
+    ["zstd", "-19"],
+  ])("stores nothing when %s is killed", async (name, word) => {
     configure({ compression: { program: "zstd", threads: 1, level: 19 } });
-    const running = sandbox.run(["backup", "daily"]);
-    const pid = await childOf(name);
-    await sleep(50);
+    let run = 0;
+    const running = sandbox.run(["backup", "daily"], { onStart: (started) => (run = started) });
+    const pid = await childOf(run, name, word);
     process.kill(pid, "SIGKILL");
     const result = await running;
     expect(result.exitCode).toBe(1);
-    expect(result.stderr).toBe(`twindb-backup: Cannot run "${name}": it was killed by SIGKILL\n`);
+    expect(result.stderr).toContain(`twindb-backup: Cannot run "${name}": it was killed by SIGKILL`);
+    expect(result.stderr.trim().split("\n")).toHaveLength(1);
     expect(leftoversIn(sandbox.copies)).toEqual([]);
     configure({});
     await expectRecovery(1);
@@ -155,14 +163,17 @@ describe.each(["SIGTERM", "SIGKILL"] as const)("a backup that gets %s", (signal)
       const result = await running;
       const stored = (await copiesOf(sandbox)).length;
       expect(stored - complete).toBeGreaterThanOrEqual(0);
-      expect(stored - complete).toBeLessThanOrEqual(1);
-      if (result.exitCode === 0) expect(stored).toBe(complete + 1);
-      else if (signal === "SIGTERM") expect(result.exitCode).toBe(143);
+      // A run killed between manifest and status leaves a whole copy, which the next run takes up beside its own.
+      expect(stored - complete).toBeLessThanOrEqual(2);
+      if (result.exitCode === 0) expect(stored).toBeGreaterThan(complete);
+      // Before the program has told the system that it handles SIGTERM, it is ended by it.
+      else if (signal === "SIGTERM") expect([143, null]).toContain(result.exitCode);
       complete = stored;
       await expect.poll(() => processesMentioning(source), { timeout: 5000 }).toEqual([]);
       if (signal === "SIGTERM") expect(leftoversIn(sandbox.copies)).toEqual([]);
-      if (moment % 10 === 9) await expectRecovery(complete++);
+      if (moment % 10 === 9) complete = await expectRecovery(complete);
     }
+    expect((await sandbox.run(["verify", "file", "all"])).exitCode).toBe(0);
   });
 });
 
@@ -183,8 +194,8 @@ test("backup heals at the next run whatever system call it is killed at", async 
       const before = (await copiesOf(sandbox)).length;
       const result = await sandbox.run(["backup", "daily"], { wrapper });
       const after = (await copiesOf(sandbox)).length;
-      if (result.exitCode === 0) expect(after).toBe(before + 1);
-      else expect([before, before + 1]).toContain(after);
+      if (result.exitCode === 0) expect([before + 1, before + 2]).toContain(after);
+      else expect([before, before + 1, before + 2]).toContain(after);
     }
   }
   await expectRecovery((await copiesOf(sandbox)).length);

@@ -17,7 +17,7 @@ beforeEach(() => {
 afterEach(() => sandbox[Symbol.dispose]());
 
 function archives(root: string): string[] {
-  return filesBelow(root).filter((path) => /\.tar(\.\w+)*$/.test(path));
+  return filesBelow(root).filter((path) => path.includes("/files/") && !path.includes("/manifest/"));
 }
 
 async function tenRuns(): Promise<void> {
@@ -30,7 +30,7 @@ async function expectThreeOfEach(copies: string): Promise<void> {
   const rows = await copiesOf(sandbox);
   for (const directory of directories) expect(rows.filter((row) => row.directory === directory)).toHaveLength(3);
   expect(rows).toHaveLength(9);
-  expect(archives(copies).map((path) => path.replaceAll("\\", "/"))).toEqual(rows.map(({ key }) => key).sort());
+  expect(archives(copies)).toEqual(rows.map(({ key }) => key).sort());
   expect(leftoversIn(copies)).toEqual([]);
 }
 
@@ -102,5 +102,6 @@ test("the newest copy stays when retention says 0, and other run types are left 
   expect(result.exitCode).toBe(0);
   expect(result.stderr).toContain("daily_copies");
   const keys = (await copiesOf(sandbox)).map(({ key }) => key.split("/")[1]);
-  expect(keys.toSorted()).toEqual(["daily", "hourly", "weekly"]);
+  expect(new Set(keys)).toEqual(new Set(["daily", "hourly", "weekly"]));
+  expect(keys).toHaveLength(3);
 });

@@ -12,7 +12,7 @@ export type Result = {
   readonly stderr: string;
 };
 
-type RunOptions = {
+export type RunOptions = {
   readonly env?: Readonly<Record<string, string>>;
   /** Called with the pid as soon as the program runs. */
   readonly onStart?: (pid: number) => void;
@@ -26,6 +26,8 @@ export class Sandbox implements Disposable {
   readonly configPath = join(this.root, "twindb-backup.cfg");
   readonly copies = join(this.root, "copies");
   readonly lock = join(this.root, "run.lock");
+  /** What every run gets that does not say otherwise. */
+  surroundings: RunOptions = {};
 
   path(...parts: readonly string[]): string {
     return join(this.root, ...parts);
@@ -49,7 +51,8 @@ export class Sandbox implements Disposable {
   }
 
   /** Run the program. `backup` gets this sandbox's lock. */
-  run(args: readonly string[], options: RunOptions = {}): Promise<Result> {
+  run(args: readonly string[], changes: RunOptions = {}): Promise<Result> {
+    const options = { ...this.surroundings, ...changes };
     const whole = args[0] === "backup" ? [...args, "--lock-file", this.lock] : args;
     const words = [...(options.wrapper ?? []), PROGRAM, "--config", this.configPath, ...whole];
     const child = spawn(words[0] ?? PROGRAM, words.slice(1), {

@@ -4,7 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /** How a key is generated: see `gpg --quick-generate-key`. */
-export type KeyRequest = { readonly userId: string; readonly algorithm?: string; readonly expires?: string };
+export type KeyRequest = {
+  readonly userId: string;
+  readonly algorithm?: string;
+  readonly expires?: string;
+  /** As `--faked-system-time` takes it: `20200101T000000`. */
+  readonly madeAt?: string;
+};
 
 /** A GnuPG home for one test file, with real keys without passphrase. */
 export class GnupgHome implements Disposable {
@@ -19,12 +25,19 @@ export class GnupgHome implements Disposable {
   }
 
   /** @returns the fingerprint of the new key, an Ed25519 one with a Curve25519 subkey unless asked otherwise. */
-  generate({ userId, algorithm = "ed25519", expires = "never" }: KeyRequest): string {
-    const make = ["--passphrase", "", "--quick-generate-key"];
-    this.gpg([...make, userId, algorithm === "ed25519" ? "ed25519" : algorithm, "default", expires]);
+  generate({ userId, algorithm = "ed25519", expires = "never", madeAt }: KeyRequest): string {
+    const make = [...(madeAt === undefined ? [] : ["--faked-system-time", madeAt]), "--passphrase", ""];
+    this.gpg([
+      ...make,
+      "--quick-generate-key",
+      userId,
+      algorithm === "ed25519" ? "ed25519" : algorithm,
+      "default",
+      expires,
+    ]);
     const fingerprint = this.fingerprints(userId).at(-1) ?? "";
     if (algorithm === "ed25519") {
-      this.gpg(["--passphrase", "", "--quick-add-key", fingerprint, "cv25519", "encr", expires]);
+      this.gpg([...make, "--quick-add-key", fingerprint, "cv25519", "encr", expires]);
     }
     return fingerprint;
   }

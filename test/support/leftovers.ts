@@ -33,5 +33,5 @@ export function leftoversIn(copies: string): string[] {
 
 /** Directories of ours in the system's place for temporary files. */
 export function temporaryDirectories(): string[] {
-  return readdirSync(tmpdir()).filter((name) => /^twindb-backup-/.test(name));
+  return readdirSync(tmpdir()).filter((name) => name.startsWith("twindb-backup-"));
 }

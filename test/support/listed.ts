@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import type { Sandbox } from "./cli.ts";
-import { describeTree } from "./tree.ts";
+import { describeTree, differingPaths, type TreeRecord } from "./tree.ts";
 
 /** One row of `ls --json`. */
 export type Row = {
@@ -17,12 +17,21 @@ export type Row = {
 /** The copies that `ls` lists. */
 export async function copiesOf(sandbox: Sandbox): Promise<readonly Row[]> {
   const result = await sandbox.run(["ls", "--json"]);
-  expect(result).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(result.exitCode).toBe(0);
   return (JSON.parse(result.stdout) as { copies: Row[] }).copies;
 }
 
+/** A directory and what was in it when its copies were taken. */
+export type Described = { readonly directory: string; readonly records: readonly TreeRecord[] };
+
+/** Describe a directory now. */
+export function described(directory: string): Described {
+  return { directory, records: describeTree(directory) };
+}
+
 /** Restore a copy and compare it with the directory it was taken of. @returns the paths that differ. */
-export async function restored(sandbox: Sandbox, copy: string, directory: string): Promise<readonly string[]> {
+export async function restored(sandbox: Sandbox, copy: string, source: string | Described): Promise<readonly string[]> {
+  const { directory, records } = typeof source === "string" ? described(source) : source;
   const target = mkdtempSync(join(sandbox.root, "restored-"));
   try {
     expect(await sandbox.run(["restore", "file", copy, "--dst", target])).toMatchObject({
@@ -30,10 +39,7 @@ export async function restored(sandbox: Sandbox, copy: string, directory: string
       stdout: "",
       stderr: "",
     });
-    const [want, got] = await Promise.all([describeTree(directory), describeTree(join(target, directory))]);
-    const all = new Set([...want, ...got].map((record) => record.path));
-    const text = (records: typeof want, path: string) => JSON.stringify(records.find((record) => record.path === path));
-    return [...all].filter((path) => text(want, path) !== text(got, path));
+    return differingPaths(records, describeTree(join(target, directory)));
   } finally {
     rmSync(target, { recursive: true });
   }

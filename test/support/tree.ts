@@ -198,3 +198,10 @@ export function makeNastyTree(root: string): void {
   makeModesAndTimes(root);
   execFileSync("touch", ["-d", "2011-11-11 11:11:11.111111111 UTC", root]);
 }
+
+/** Paths that differ between two descriptions. */
+export function differingPaths(want: readonly TreeRecord[], got: readonly TreeRecord[]): string[] {
+  const texts = (records: readonly TreeRecord[]) => new Map(records.map((one) => [one.path, JSON.stringify(one)]));
+  const [left, right] = [texts(want), texts(got)];
+  return [...new Set([...left.keys(), ...right.keys()])].filter((path) => left.get(path) !== right.get(path));
+}

@@ -32,7 +32,8 @@ export async function backup(options: BackupOptions, invocation: Invocation): Pr
     onLost: (error) => lost.abort(error),
   });
   const signal = AbortSignal.any([invocation.signal, lost.signal]);
-  return run(options, context, { ...invocation, signal });
+  // Awaited here: the lock is held until this block ends.
+  return await run(options, context, { ...invocation, signal });
 }
 
 async function run(options: BackupOptions, context: Context, invocation: Invocation): Promise<number> {

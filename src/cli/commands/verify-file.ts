@@ -50,8 +50,7 @@ function choose(typed: string, host: string, listed: readonly Listed[]): ListedF
   });
 }
 
-function messageOf(error: unknown): string | null {
-  if (error === undefined) return null;
+function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
@@ -59,7 +58,7 @@ function messageOf(error: unknown): string | null {
 function jsonOf({ copy, seconds, error }: Verified): Record<string, unknown> {
   return {
     backup_copy: copy.key,
-    error: messageOf(error),
+    error: error === undefined ? null : messageOf(error),
     restore_time: seconds,
     sha256: copy.sha256 ?? null,
     success: error === undefined,

@@ -32,6 +32,21 @@ export type SshdOptions = {
   readonly wrapper?: string;
 };
 
+/** The section `[ssh]` of a config that stores into a directory of a server, reached on `port`. */
+export function sshSection(
+  { port, user, keyFile, knownHostsFile }: Pick<Sshd, "port" | "user" | "keyFile" | "knownHostsFile">,
+  directory: string,
+): Record<string, string | number> {
+  return {
+    backup_host: "127.0.0.1",
+    port,
+    ssh_user: user,
+    ssh_key: keyFile,
+    known_hosts: knownHostsFile,
+    backup_dir: directory,
+  };
+}
+
 /** Whether tests of SSH can run; where REQUIRE is set a missing server is a failure instead. */
 export function hasSshd(): boolean {
   const present = existsSync(SSHD) && existsSync(SFTP_SERVER);

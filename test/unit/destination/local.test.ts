@@ -11,6 +11,7 @@ import {
   rm,
   symlink,
   truncate,
+  utimes,
   writeFile,
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -21,7 +22,6 @@ import { type LocalDestination, openLocal } from "../../../src/destination/local
 import { openDestination } from "../../../src/destination/open.ts";
 import { temporaryName } from "../../../src/destination/temporary-name.ts";
 import { toKey } from "../../../src/domain/key.ts";
-import { isLocalBytes } from "../../../src/lib/bytes.ts";
 import { chunks, collect, keysOf, noise } from "../../support/streams.ts";
 
 const KEY = toKey("h/daily/files/_etc-1.tar");
@@ -117,6 +117,42 @@ describe("what LocalDestination leaves on disk", () => {
     expect(await readdir(join(root, "h/.partial"))).toEqual([]);
   });
 
+  test("put() on a taken key does not start its content", async () => {
+    await put();
+    let isStarted = false;
+    async function* content() {
+      isStarted = true;
+      yield noise(1);
+    }
+    await expect(destination.put(KEY, content(), { signal })).rejects.toBeInstanceOf(AlreadyExistsError);
+    expect(isStarted).toBe(false);
+  });
+
+  test("replaceSmall() changes nothing when its lock is taken over meanwhile", async () => {
+    await replace();
+    const expected = (await destination.readSmall(STATUS, { signal }))?.version;
+    const replacing = destination.replaceSmall(STATUS, Buffer.alloc(60_000_000), { signal, expected });
+    const folder = join(root, "h/.partial");
+    const takeOver = async () => {
+      for (;;) {
+        const names = await readdir(folder);
+        const [lock] = names.filter((name) => name.startsWith("lock-"));
+        if (lock !== undefined && names.length > 1) return writeFile(join(folder, lock), "of another");
+      }
+    };
+    await Promise.all([takeOver(), expect(replacing).rejects.toMatchObject({ code: "LOCKED" })]);
+    expect((await destination.readSmall(STATUS, { signal }))?.version).toBe(expected);
+    expect(await readdir(folder)).toHaveLength(1);
+  });
+
+  test("sweep() never removes what this very process is at work on, however old", async () => {
+    await put();
+    const path = join(root, "h/.partial", temporaryName());
+    await writeFile(path, "");
+    await utimes(path, 0, 0);
+    expect(await destination.sweep("h", { signal })).toBe(0);
+  });
+
   test("no call leaves a file open", async () => {
     await put();
     await replace();
@@ -131,9 +167,13 @@ describe("what LocalDestination leaves on disk", () => {
 
   test("every call refuses a key among the unfinished objects", async () => {
     const key = toKey("h/.partial/x");
-    await expect(destination.put(key, chunks("x"), { signal })).rejects.toMatchObject({ code: "DATA_DAMAGED" });
     await put();
-    await writeFile(join(root, "h/.partial", "x"), "x");
+    await writeFile(join(root, key), "x");
+    const refused = { code: "DATA_DAMAGED" };
+    await expect(destination.put(key, chunks("x"), { signal })).rejects.toMatchObject(refused);
+    await expect(collect(destination.get(key, { signal }))).rejects.toMatchObject(refused);
+    await expect(destination.readSmall(key, { signal })).rejects.toMatchObject(refused);
+    await expect(destination.remove(key, { signal })).rejects.toMatchObject(refused);
     expect(await listed()).toEqual([KEY]);
     expect(await destination.sweep("h", { signal })).toBe(0);
   });
@@ -236,12 +276,6 @@ describe("symbolic links and other surprises below the root", () => {
 });
 
 describe("get()", () => {
-  test("get() carries the path of its file", async () => {
-    await put();
-    const content = destination.get(KEY, { signal });
-    expect(isLocalBytes(content) && content.path).toBe(join(root, KEY));
-  });
-
   test("get() throws when the file becomes shorter while it is read", async () => {
     await destination.put(KEY, chunks(noise(5_000_000)), { signal });
     const reading = async () => {

@@ -1,5 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { type ByteStream, Measured } from "../../../src/lib/bytes.ts";
@@ -269,10 +271,12 @@ test("text() resolves with the output of a program", async () => {
 test("programs die with this process when it is killed", async () => {
   const marker = "1000.0022";
   const library = new URL("../../../src/lib/command.ts", import.meta.url).pathname;
-  const script = `import { run } from ${JSON.stringify(library)};
+  const script = join(mkdtempSync(join(tmpdir(), "command-test-")), "victim.ts");
+  const text = `import { run } from ${JSON.stringify(library)};
     const signal = new AbortController().signal;
     for await (const c of run({ file: "sh", args: ["-c", "printf x; sleep ${marker} & exec sleep ${marker}"] }, { signal }));`;
-  const victim = run({ file: process.execPath, args: ["--input-type=module", "-e", script] }, { signal });
+  writeFileSync(script, text);
+  const victim = run({ file: process.execPath, args: [script] }, { signal });
   const pulled = collect(victim);
   await expect
     .poll(
@@ -280,10 +284,9 @@ test("programs die with this process when it is killed", async () => {
         childrenNamed(marker).filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("sleep")).length,
     )
     .toBe(2);
-  const parent = childrenNamed("--input-type=module").find((pid) =>
-    readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(marker),
-  );
+  const [parent] = childrenNamed(script);
   process.kill(Number(parent), "SIGKILL");
   await failure(pulled);
   await expect.poll(() => childrenNamed(marker)).toEqual([]);
+  rmSync(dirname(script), { recursive: true });
 });

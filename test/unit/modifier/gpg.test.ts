@@ -70,6 +70,25 @@ describe("openGpg()", () => {
     expect(args[args.indexOf("--recipient") + 1]).toBe(good);
   });
 
+  test("the command lines of gpg are those of the golden file", async () => {
+    const keyring = home.file("golden.gpg", home.gpg(["--export", good]));
+    const recipient = home.file("golden.asc", home.gpg(["--armor", "--export", good]));
+    const cases = {
+      "a home": options(),
+      "a keyring": options({ keyring }),
+      "a key file": options({ recipient }),
+    };
+    const lines: string[] = [];
+    for (const [name, gpg] of Object.entries(cases)) {
+      const { apply, revert } = await openGpg(gpg, { signal });
+      for (const [verb, { args }] of Object.entries({ encrypt: apply, decrypt: revert })) {
+        const line = args.join(" ").replaceAll(home.directory, "/HOME").replaceAll(good, "FINGERPRINT");
+        lines.push(`${verb} with ${name}: gpg ${line}\n`);
+      }
+    }
+    await expect(lines.join("")).toMatchFileSnapshot("../../golden/argv/gpg.txt");
+  });
+
   test("openGpg() refuses an address that two keys have, and names both", async () => {
     const keys = [1, 2].map((n) => home.generate({ userId: `Twin ${n} <twin@example.com>` }));
     const error = await refusal(openGpg(options({ recipient: "twin@example.com" }), { signal }));
@@ -86,16 +105,14 @@ describe("openGpg()", () => {
   });
 
   test("openGpg() passes over the expired key of an address that has a newer one", async () => {
-    home.generate({ userId: "Old <rotated@example.com>", expires: "seconds=1" });
+    home.generate({ userId: "Old <rotated@example.com>", expires: "1y", madeAt: "20200101T000000" });
     const newer = home.generate({ userId: "New <rotated@example.com>" });
-    await new Promise((resolve) => setTimeout(resolve, 2100));
     const { args } = (await openGpg(options({ recipient: "rotated@example.com" }), { signal })).apply;
     expect(args).toContain(newer);
   });
 
   test("openGpg() refuses an expired key", async () => {
-    const key = home.generate({ userId: "Expired <expired@example.com>", expires: "seconds=1" });
-    await new Promise((resolve) => setTimeout(resolve, 2100));
+    const key = home.generate({ userId: "Expired <expired@example.com>", expires: "1y", madeAt: "20200101T000000" });
     const { message } = await refusal(openGpg(options({ recipient: key }), { signal }));
     expect(message).toMatch(/^Cannot encrypt to "[0-9A-F]{40}": it expired on \d{4}-\d\d-\d\d$/);
   });

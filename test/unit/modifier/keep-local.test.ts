@@ -123,6 +123,13 @@ describe("keepLocal()", () => {
     expect(finished[0]?.stderr).toContain("File too large");
   });
 
+  test("keepLocal() keeps a copy with the longest name there is", async () => {
+    const key = toKey(`db7/daily/files/${"ä".repeat(127)}x`);
+    await using tap = await keepLocal(root, key);
+    await collect(applyAll(once(CONTENT), [tap], { signal }));
+    expect(await tap.publish()).toBe(join(root, key));
+  });
+
   test("keepLocal() names the file it cannot make", async () => {
     writeFileSync(root, "not a directory");
     await expect(keepLocal(root, KEY)).rejects.toThrow(`Cannot keep "${path}" on this host: `);
