@@ -55,10 +55,7 @@ function expectRefusal(result: Result, status: number, words: string): void {
 }
 
 /** Run a line of shell in which $TB is the program with its config. */
-function shell(
-  line: string,
-  env: Readonly<Record<string, string>> = {},
-): { status: number | null; stdout: string; stderr: string } {
+function shell(line: string): { status: number | null; stdout: string; stderr: string } {
   const TB = `${PROGRAM} --config ${sandbox.configPath}`;
   return spawnSync("bash", ["--norc", "-c", line], {
     encoding: "utf8",
