@@ -128,7 +128,8 @@ async function start(root: string, port: number): Promise<ChildProcess> {
 
 async function end(daemon: ChildProcess): Promise<void> {
   const children = descendants(daemon.pid);
-  const exited = daemon.exitCode === null ? new Promise((resolve) => daemon.once("exit", resolve)) : undefined;
+  const isRunning = daemon.exitCode === null && daemon.signalCode === null;
+  const exited = isRunning ? new Promise((resolve) => daemon.once("exit", resolve)) : undefined;
   daemon.kill("SIGKILL");
   await exited;
   signalAll(children, "SIGKILL");
