@@ -3,6 +3,7 @@ import { isMissing } from "../lib/far-error.ts";
 import type { Handle } from "../lib/sftp.ts";
 import { type CallOptions, SMALL_LIMIT_BYTES } from "./destination.ts";
 import type { Far } from "./ssh-far.ts";
+import { syncFile } from "./ssh-tree.ts";
 
 /**
  * A far file held whole in memory, or `undefined` when there is none.
@@ -46,7 +47,9 @@ export async function writeWhole(
     const block = Buffer.from(options.content.subarray(at, at + sftp.blockBytes));
     await sftp.write(handle, block, { signal: options.signal, at });
   }
+  if (sftp.offers("fsync")) await sftp.fsync(handle, options);
   await sftp.close(handle, options);
+  if (!sftp.offers("fsync")) await syncFile(far, path, options);
 }
 
 function tooLarge(path: string): BackupError {
