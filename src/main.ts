@@ -1,3 +1,13 @@
-import { main } from "./cli/program.ts";
+import { enableCompileCache } from "node:module";
+import { version } from "./cli/version.ts";
 
-process.exitCode = await main(process.argv.slice(2));
+const args = process.argv.slice(2);
+if (args.length === 1 && args[0] === "--version") {
+  // Asked by scripts and by monitoring, often: nothing else is loaded for it.
+  process.stdout.write(`${version()}\n`);
+} else {
+  // Beside the program, where only its owner can write: what lies there is run.
+  enableCompileCache(new URL("../dist/.cache", import.meta.url).pathname);
+  const { main } = await import("./cli/program.ts");
+  process.exitCode = await main(args);
+}

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { Argument, Command, CommanderError, Option } from "commander";
 import type { Media } from "../domain/copy.ts";
 import { EXIT_STATUS } from "../domain/errors.ts";
@@ -7,6 +6,7 @@ import { exitStatusOf } from "./exit-status.ts";
 import { abortOnSignals } from "./interruption.ts";
 import type { Invocation } from "./invocation.ts";
 import { Terminal } from "./terminal.ts";
+import { version } from "./version.ts";
 
 const DEFAULT_CONFIG = "/etc/twindb/twindb-backup.cfg";
 const DEFAULT_LOCK = "/var/run/twindb-backup.lock";
@@ -20,12 +20,6 @@ type Globals = { readonly config: string; readonly debug?: true };
 
 /** A command's own work. @returns the exit status. */
 type Work = (invocation: Invocation) => Promise<number>;
-
-/** Read when asked for: it is no news to any other command. */
-function version(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
-}
 
 function seconds(text: string): number {
   const value = Number(text);

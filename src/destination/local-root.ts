@@ -1,7 +1,8 @@
 import { constants } from "node:fs";
-import { lstat, mkdir, open, realpath } from "node:fs/promises";
+import { lstat, open, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BackupError } from "../domain/errors.ts";
+import { makeDirectories } from "../lib/directories.ts";
 import { isSystemError } from "./file-error.ts";
 
 const OURS_ONLY = 0o700;
@@ -20,25 +21,8 @@ export async function syncDirectory(path: string): Promise<void> {
 }
 
 /** Make a directory and those above it, all durable. One that is there already is left as it is. */
-async function makeDirectories(path: string): Promise<void> {
-  try {
-    await lstat(path);
-    return;
-  } catch (error) {
-    if (!isSystemError(error, "ENOENT")) throw error;
-  }
-  await makeDirectories(dirname(path));
-  await makeDirectory(path);
-}
-
-async function makeDirectory(path: string): Promise<void> {
-  try {
-    await mkdir(path, { mode: OURS_ONLY });
-  } catch (error) {
-    if (isSystemError(error, "EEXIST")) return;
-    throw error;
-  }
-  await syncDirectory(dirname(path));
+async function makeDurable(path: string): Promise<void> {
+  for (const made of await makeDirectories(path, OURS_ONLY)) await syncDirectory(dirname(made));
 }
 
 function refused(path: string, what: string): BackupError {
@@ -64,7 +48,7 @@ export class LocalRoot {
 
   /** Open `directory`, and make it when it is missing. */
   static async open(directory: string): Promise<LocalRoot> {
-    await makeDirectories(directory);
+    await makeDurable(directory);
     const root = new LocalRoot(await realpath(directory));
     await root.#check(root.path);
     return root;
@@ -85,7 +69,7 @@ export class LocalRoot {
     let path = this.path;
     for (const component of folder.split("/")) {
       path = join(path, component);
-      await makeDirectory(path);
+      await makeDurable(path);
       await this.#check(path);
     }
     return path;

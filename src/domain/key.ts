@@ -8,6 +8,11 @@ export type Key = string & { readonly [brand]: "Key" };
 const MAX_KEY_BYTES = 1024;
 const MAX_COMPONENT_BYTES = 255;
 
+/** Whether the UTF-8 of a text is longer than `limit`. A code unit takes 1 to 3 bytes, so most texts need no counting. */
+function isLonger(text: string, limit: number): boolean {
+  return text.length > limit || (text.length * 3 > limit && utf8Length(text) > limit);
+}
+
 function utf8Length(text: string): number {
   let bytes = 0;
   for (const character of text) {
@@ -20,11 +25,11 @@ function utf8Length(text: string): number {
 /** Why `text` cannot be a key, or `undefined` when it can. */
 export function keyProblem(text: string): string | undefined {
   if (text === "") return "it is empty";
-  if (utf8Length(text) > MAX_KEY_BYTES) return `it is longer than ${MAX_KEY_BYTES} bytes`;
+  if (isLonger(text, MAX_KEY_BYTES)) return `it is longer than ${MAX_KEY_BYTES} bytes`;
   if (/\p{Cc}/u.test(text)) return "it holds a control character";
   for (const component of text.split("/")) {
     if (component === "" || component === "." || component === "..") return `it has the component "${component}"`;
-    if (utf8Length(component) > MAX_COMPONENT_BYTES) return `a component is longer than ${MAX_COMPONENT_BYTES} bytes`;
+    if (isLonger(component, MAX_COMPONENT_BYTES)) return `a component is longer than ${MAX_COMPONENT_BYTES} bytes`;
   }
   return undefined;
 }

@@ -35,11 +35,20 @@ export function compareCopies(left: Copy, right: Copy): number {
   return compareText(ageOf(left), ageOf(right)) || compareText(left.key, right.key);
 }
 
+type Aged<C extends Copy> = { readonly copy: C; readonly age: string | undefined };
+
+/** As `compareCopies()`, with the ages read from the names beforehand. */
+function compareAged<C extends Copy>(left: Aged<C>, right: Aged<C>): number {
+  if (left.age === undefined || right.age === undefined) return compareCopies(left.copy, right.copy);
+  return compareText(left.age, right.age) || compareText(left.copy.key, right.copy.key);
+}
+
 /** A status of these copies, in any order; of two with the same key the later one counts. */
 export function statusOf<C extends Copy>(copies: Iterable<C>): Status<C> {
   const byKey = new Map<Key, C>();
   for (const copy of copies) byKey.set(copy.key, copy);
-  return { copies: [...byKey.values()].sort(compareCopies) };
+  const aged = [...byKey.values()].map((copy) => ({ copy, age: copy.media === "binlog" ? undefined : ageOf(copy) }));
+  return { copies: aged.sort(compareAged).map(({ copy }) => copy) };
 }
 
 /** The status with `copy` in it, in place of one with the same key. */

@@ -6,6 +6,8 @@ export type Stamp = string;
 /** A stamp, as the source of a regular expression. */
 export const STAMP_PATTERN = String.raw`\d{4}-\d{2}-\d{2}_\d{2}_\d{2}_\d{2}`;
 
+const WHOLE_STAMP = new RegExp(`^${STAMP_PATTERN}$`);
+
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 type Fields = readonly [year: number, month: number, day: number, hour: number, minute: number, second: number];
@@ -16,7 +18,7 @@ function join([year, ...rest]: Fields): Stamp {
 }
 
 function split(stamp: Stamp): Fields | undefined {
-  if (!new RegExp(`^${STAMP_PATTERN}$`).test(stamp)) return undefined;
+  if (!WHOLE_STAMP.test(stamp)) return undefined;
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = stamp.split(/[-_]/).map(Number);
   return [year, month, day, hour, minute, second];
 }

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { chmod, lstat, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { BackupError } from "../domain/errors.ts";
+import { makeDirectories } from "../lib/directories.ts";
 import { type Holder, isGone, ourselves } from "../lib/holder.ts";
 
 /** Start of the name of a directory that holds a restore until it is complete. */
@@ -46,7 +47,7 @@ export class Staging implements AsyncDisposable {
   static async open(target: string): Promise<Staging> {
     const path = resolve(target);
     const exists = await checkEmpty(path);
-    await mkdir(dirname(path), { recursive: true }).catch((cause: unknown) => refuse(path, cause));
+    await makeDirectories(dirname(path), 0o755).catch((cause: unknown) => refuse(path, cause));
     await sweep(dirname(path));
     const staging = new Staging(path, exists);
     await mkdir(staging.directory, { mode: 0o700 }).catch((cause: unknown) => refuse(path, cause));

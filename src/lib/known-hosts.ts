@@ -1,7 +1,8 @@
 import { createHash, createHmac } from "node:crypto";
-import { mkdir, open, readFile } from "node:fs/promises";
+import { open, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { BackupError } from "../domain/errors.ts";
+import { makeDirectories } from "./directories.ts";
 
 /** One line of a known_hosts file (format: sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). */
 export type KnownHost = {
@@ -81,7 +82,7 @@ export async function rememberHostKey(file: string, at: HostPort, key: Uint8Arra
   try {
     const line = `${knownName(at)} ${keyType(key)} ${Buffer.from(key).toString("base64")}\n`;
     const before = await readOrEmpty(file);
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await makeDirectories(dirname(file), 0o700);
     await using handle = await open(file, "a", 0o600);
     await handle.appendFile(before === "" || before.endsWith("\n") ? line : `\n${line}`);
     await handle.sync();

@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { childEnvironment } from "./environment.ts";
 
 /** Start of the name of the directory that holds pipes for the milliseconds until they are open. */
-export const PIPE_DIRECTORY_PREFIX = "twindb-backup-pipes-";
+const PIPE_DIRECTORY_PREFIX = "twindb-backup-pipes-";
 
 /**
  * A pipe of the kernel that can be handed to programs at both ends.

@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { BackupError, type ErrorCode } from "../domain/errors.ts";
 import type { Key } from "../domain/key.ts";
 import type { Command } from "../lib/command.ts";
+import { makeDirectories } from "../lib/directories.ts";
 import type { Tap } from "./modifier.ts";
 
 const CODES: Readonly<Record<string, ErrorCode>> = { ENOSPC: "NO_SPACE", EDQUOT: "NO_SPACE", EACCES: "NOT_PERMITTED" };
@@ -48,7 +49,7 @@ class KeptCopy implements Tap {
   /** Make the file before tee does, so that nobody else may read it. */
   async begin(): Promise<void> {
     try {
-      await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
+      await makeDirectories(dirname(this.#path), 0o700);
       const handle = await open(this.#partial, "wx", 0o600);
       await handle.close();
     } catch (error) {

