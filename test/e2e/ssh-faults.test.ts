@@ -201,3 +201,19 @@ describe.skipIf(!hasSshd())("a backup to an odd host", () => {
     expect((await sandbox.run(["verify", "file", "all"])).exitCode).toBe(0);
   });
 });
+
+test.skipIf(!hasSshd())("restore logs in once for a small copy, and twice more for a large one", async () => {
+  const login = await start();
+  configure(login);
+  await backup();
+  const [large] = await copiesOf(sandbox);
+  writeFileSync(join(source, "noise"), "small");
+  await backup();
+  const [, small] = await copiesOf(sandbox);
+  const logins = () => readFileSync(join(login.root, "log"), "utf8").split("Accepted publickey").length;
+  const before = logins();
+  expect(await restored(sandbox, small?.key ?? "", source)).toEqual([]);
+  expect(logins() - before).toBe(1);
+  expect((await sandbox.run(["restore", "file", large?.key ?? "", "--dst", sandbox.path("large")])).exitCode).toBe(0);
+  expect(logins() - before).toBe(4);
+});
