@@ -1,7 +1,8 @@
-import { Argument, Command, CommanderError, Option } from "commander";
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import type { Media } from "../domain/copy.ts";
-import { EXIT_STATUS } from "../domain/errors.ts";
+import { BackupError, EXIT_STATUS } from "../domain/errors.ts";
 import { INTERVALS, type Interval } from "../domain/interval.ts";
+import { keyProblem } from "../domain/key.ts";
 import { exitStatusOf } from "./exit-status.ts";
 import { abortOnSignals } from "./interruption.ts";
 import type { Invocation } from "./invocation.ts";
@@ -24,7 +25,13 @@ type Work = (invocation: Invocation) => Promise<number>;
 function seconds(text: string): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && Number.isSafeInteger(value)) return value;
-  throw new CommanderError(EXIT_STATUS.USAGE, "usage", `error: "${text}" is not a whole number of seconds`);
+  throw new InvalidArgumentError(`"${text}" is not a whole number of seconds.`);
+}
+
+function host(text: string): string {
+  const problem = text.includes("/") ? 'it holds a "/"' : keyProblem(text);
+  if (problem === undefined) return text;
+  throw new InvalidArgumentError(`"${text}" is no name of a host: ${problem}.`);
 }
 
 function collect(value: string, before: readonly string[] = []): string[] {
@@ -58,7 +65,7 @@ const addListings: Add = (program, start) => {
     .command("ls")
     .description("list the copies on the destination")
     .addOption(typeOption())
-    .option("--host <host>", "only copies of this host")
+    .option("--host <host>", "only copies of this host", host)
     .addOption(jsonOption())
     .action((options: { type?: Media; host?: string; json?: true }) => {
       start(async (invocation) => (await import("./commands/ls.ts")).ls(options, invocation));
@@ -67,15 +74,17 @@ const addListings: Add = (program, start) => {
     .command("status")
     .description("print the status a destination holds of a host, as JSON")
     .addOption(typeOption().default("mysql"))
-    .option("--hostname <host>", "another host than this one")
+    .option("--hostname <host>", "another host than this one", host)
     .action((options: { type: Media; hostname?: string }) => {
       start(async (invocation) => (await import("./commands/status.ts")).status(options, invocation));
     });
   status
     .command("rebuild")
     .description("write the status files anew from the manifests and objects on the destination")
-    .option("--hostname <host>", "another host than this one")
-    .action((options: { hostname?: string }) => {
+    .option("--hostname <host>", "another host than this one", host)
+    .action((_options: object, command: Command) => {
+      // Its --hostname is taken by the command above it, which knows that option as well.
+      const options = command.optsWithGlobals<{ hostname?: string }>();
       start(async (invocation) => (await import("./commands/status-rebuild.ts")).statusRebuild(options, invocation));
     });
 };
@@ -103,7 +112,7 @@ const addVerify: Add = (program, start) => {
     .command("file")
     .description("read stored copies: checksum, decryption, decompression and the archive's listing; needs no space")
     .argument("<copy>", "what ls printed, or latest (of every directory), or all")
-    .option("--hostname <host>", "another host than this one")
+    .option("--hostname <host>", "another host than this one", host)
     .addOption(jsonOption())
     .action((copy: string, options: { hostname?: string; json?: true }) => {
       start(async (invocation) =>
@@ -136,8 +145,8 @@ function build(start: (work: Work) => void): Command {
     .option("--config <path>", "config file", DEFAULT_CONFIG)
     .option("--debug", "tell everything that happens, on stderr")
     .version(version(), "--version", "print the version")
-    .enablePositionalOptions()
     .exitOverride()
+    .configureOutput({ outputError: () => {} })
     .addHelpText("after", EXIT_HELP);
   for (const add of [addBackup, addListings, addRestore, addVerify, addCare]) add(program, start);
   return program;
@@ -147,7 +156,9 @@ async function perform(work: Work, globals: Globals): Promise<number> {
   const terminal = new Terminal();
   const signal = abortOnSignals();
   try {
-    return await work({ terminal, signal, configPath: globals.config, debug: globals.debug === true });
+    const status = await work({ terminal, signal, configPath: globals.config, debug: globals.debug === true });
+    await terminal.finish();
+    return status;
   } catch (error) {
     terminal.fail(error);
     return exitStatusOf(error);
@@ -162,23 +173,34 @@ export async function main(args: readonly string[]): Promise<number> {
   const program = build((chosen) => {
     work = chosen;
   });
-  if (args.length === 0) {
-    program.outputHelp();
-    return NO_COMMAND_STATUS;
-  }
   try {
     program.parse(args, { from: "user" });
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usage(error);
+    if (error instanceof CommanderError) return refused(error, program);
     throw error;
   }
-  if (work !== undefined) return perform(work, program.opts<Globals>());
-  return NO_COMMAND_STATUS;
+  if (work === undefined) throw new TypeError("a command was parsed and not chosen");
+  return perform(work, program.opts<Globals>());
 }
 
-/** Commander has printed what was wrong, except for our own checks of values. */
-function usage(error: CommanderError): number {
-  if (error.code === "usage") process.stderr.write(`${error.message}\n`);
-  // A command group without a command printed its help.
-  return error.code === "commander.help" ? 0 : EXIT_STATUS.USAGE;
+/** Commander gave up: it has printed the help that was asked for, or the command line is wrong. */
+function refused(error: CommanderError, program: Command): number {
+  if (error.exitCode === 0) return 0;
+  // It printed the help of a group of commands, of which none was named.
+  if (error.code === "commander.help") return program.args.length === 0 ? NO_COMMAND_STATUS : EXIT_STATUS.USAGE;
+  const what = error.message
+    .replace(/^error: /, "")
+    .replaceAll("\n", " ")
+    .replace(/\.$/, "");
+  const usage = new BackupError("USAGE", `Cannot understand the command: ${what}`, {
+    hint: `Run "${[program.name(), ...groupOf(program)].join(" ")} --help".`,
+  });
+  new Terminal().fail(usage);
+  return exitStatusOf(usage);
+}
+
+/** The names of the command that was reached, such as `restore file`. */
+function groupOf(command: Command): string[] {
+  const next = command.commands.find((each) => command.args.includes(each.name()));
+  return next === undefined ? [] : [next.name(), ...groupOf(next)];
 }

@@ -8,17 +8,23 @@
 import { writeSync } from "node:fs";
 import { BackupError } from "../domain/errors.ts";
 import type { Secret } from "../domain/secret.ts";
+import { meaningOf } from "../lib/system-error.ts";
+import { explain } from "./explain.ts";
 import { redactor } from "./log.ts";
 
 export class Terminal {
   readonly isInteractive: boolean;
   #redact: (text: string) => string = (text) => text;
   #transient = false;
+  #lost: Error | undefined;
 
   constructor() {
     this.isInteractive = process.stderr.isTTY;
-    // Whoever read our output may have gone; the backup goes on.
-    for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+    process.stdout.on("error", (error) => {
+      this.#lost ??= error;
+    });
+    // Nobody is left to be told.
+    process.stderr.on("error", () => {});
   }
 
   /** Hide these texts in everything printed from now on. */
@@ -33,6 +39,20 @@ export class Terminal {
   /** A line of the result. */
   print(line: string): void {
     process.stdout.write(`${this.#redact(line)}\n`);
+  }
+
+  /**
+   * Wait until all of the result is out. A reader that has seen enough and left is no failure.
+   * @throws {BackupError} when a part of it is lost, such as on a full disk.
+   */
+  async finish(): Promise<void> {
+    await new Promise((resolve) => process.stdout.write("", resolve));
+    if (this.#lost === undefined || ("code" in this.#lost && this.#lost.code === "EPIPE")) return;
+    const { code, what } = meaningOf(this.#lost);
+    throw new BackupError(code, `Cannot write "the result" to stdout: ${what}`, {
+      hint: "Run the command again with its output elsewhere.",
+      cause: this.#lost,
+    });
   }
 
   /** Text on stderr, as it is. Written at once, so that it survives an exit that follows. */
@@ -58,10 +78,4 @@ export class Terminal {
   fail(error: unknown): void {
     this.note(`twindb-backup: ${explain(error)}\n`);
   }
-}
-
-function explain(error: unknown): string {
-  if (error instanceof BackupError) return error.hint === undefined ? error.message : `${error.message}. ${error.hint}`;
-  if (error instanceof Error) return error.stack ?? error.message;
-  return String(error);
 }

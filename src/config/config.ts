@@ -22,9 +22,10 @@ export type LoadedConfig = { readonly config: Config; readonly warnings: readonl
 export async function loadConfig(path: string, { uid }: { readonly uid: number }): Promise<LoadedConfig> {
   const { text, isReadableByOthers } = await readConfigFile(path, { uid });
   const { config, warnings, holdsSecret } = parseConfig(text, { path, hostname: hostname() });
-  if (!isReadableByOthers || !holdsSecret) return { config, warnings };
+  const named = warnings.map((warning) => `${path}: ${warning}`);
+  if (!isReadableByOthers || !holdsSecret) return { config, warnings: named };
   const warning = `other users may read the secrets in ${path}, run "chmod 0600 ${path}"`;
-  return { config, warnings: [...warnings, warning] };
+  return { config, warnings: [...named, warning] };
 }
 
 /** A checked text. It may hold secrets of sections that the config has no use for. */

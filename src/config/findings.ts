@@ -11,10 +11,8 @@ export class ConfigError extends BackupError {
   readonly problems: readonly string[];
 
   constructor(path: string, problems: readonly string[]) {
-    const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
-    super("CONFIG_INVALID", [`Cannot load "${path}": ${count}`, ...problems].join("\n  "), {
-      hint: `Correct ${problems.length === 1 ? "the line" : "the lines"} named above.`,
-    });
+    const all = problems.length === 1 ? problems.join() : [`${problems.length} problems`, ...problems].join("\n  ");
+    super("CONFIG_INVALID", `Cannot load "${path}": ${all}`, { hint: "Correct the config file." });
     this.problems = problems;
   }
 }

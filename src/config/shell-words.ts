@@ -33,7 +33,8 @@ function problemOf(lone: string): string {
   return lone === "\\" ? "it ends with a backslash" : `a ${lone} is not closed`;
 }
 
-/** Write a word so that `splitShellWords()` gives it back. */
+/** Write a word so that `splitShellWords()` gives it back; in quotes where it needs them. */
 export function quoteShellWord(word: string): string {
+  if (/^[\w/.,:@=+-]+$/.test(word)) return word;
   return `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -38,6 +38,16 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
     what: (path) => `"${path}" is on a read-only file system`,
     hint: (path) => `Find out why it is read-only, then mount "${path}" for writing.`,
   },
+  ENOENT: {
+    code: "FAILED",
+    what: (path) => `"${path}" is not there any more, or cannot be made`,
+    hint: (path) => `Find out whether the disk of "${path}" is mounted.`,
+  },
+  ENOTDIR: {
+    code: "FAILED",
+    what: (path) => `"${path}" is not a directory, or does not lie in one`,
+    hint: () => "Correct backup_dir in the config file, or move the file out of the way.",
+  },
   EIO: { code: "FAILED", what: (path) => `the disk below "${path}" reports an input/output error`, hint: LOOK_AT_DISK },
   EMFILE: { code: "FAILED", what: () => "too many files are open", hint: () => 'Raise the limit with "ulimit -n".' },
   ESTALE: { code: "FAILED", what: (path) => `the mount of "${path}" is stale`, hint: LOOK_AT_DISK, retryable: true },

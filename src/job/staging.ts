@@ -1,28 +1,15 @@
-import { randomBytes } from "node:crypto";
 import { chmod, lstat, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { BackupError } from "../domain/errors.ts";
 import { makeDirectories } from "../lib/directories.ts";
-import { type Holder, isGone, ourselves } from "../lib/holder.ts";
+import { isLeftover, ownedName } from "../lib/owned-name.ts";
+import { meaningOf } from "../lib/system-error.ts";
 
 /** Start of the name of a directory that holds a restore until it is complete. */
 const PREFIX = ".twindb-restore-";
 
-function stagingName(): string {
-  const { pid, startTime } = ourselves();
-  return `${PREFIX}${pid}-${startTime}-${randomBytes(4).toString("hex")}`;
-}
-
-/** Whether a name is that of a staging directory whose maker is gone. */
-function isLeftover(name: string): boolean {
-  const [, pid, startTime] = /^\.twindb-restore-(\d+)-(\d+)-[0-9a-f]{8}$/.exec(name) ?? [];
-  if (pid === undefined || startTime === undefined) return false;
-  const holder: Holder = { ...ourselves(), pid: Number(pid), startTime };
-  return isGone(holder);
-}
-
 async function sweep(directory: string): Promise<void> {
-  for (const name of (await readdir(directory)).filter(isLeftover))
+  for (const name of (await readdir(directory)).filter((each) => isLeftover(each, PREFIX)))
     await rm(join(directory, name), { recursive: true });
 }
 
@@ -37,7 +24,7 @@ export class Staging implements AsyncDisposable {
   private constructor(target: string, isInside: boolean) {
     this.#target = target;
     this.#isInside = isInside;
-    this.directory = join(isInside ? target : dirname(target), stagingName());
+    this.directory = join(isInside ? target : dirname(target), ownedName(PREFIX));
   }
 
   /**
@@ -94,7 +81,9 @@ function occupied(path: string, what: string): BackupError {
 }
 
 function refuse(path: string, cause: unknown): never {
-  const { code, message } = cause as NodeJS.ErrnoException;
-  const kind = code === "EACCES" || code === "EPERM" || code === "EROFS" ? "NOT_PERMITTED" : "FAILED";
-  throw new BackupError(kind, `Cannot restore into "${path}": ${message}`, { cause });
+  const { code, what } = meaningOf(cause);
+  throw new BackupError(code, `Cannot restore into "${path}": ${what}`, {
+    hint: "Give --dst a directory that the user who runs this can make or fill.",
+    cause,
+  });
 }

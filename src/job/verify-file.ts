@@ -12,6 +12,8 @@ export type Verified = {
   readonly seconds: number;
   /** Why it is not good; `undefined` when it is. */
   readonly error: unknown;
+  /** Why that could not be recorded: the destination is not writable here. */
+  readonly unrecorded: unknown;
 };
 
 type CopyReading = AsyncDisposable & Pick<Reading, "decoders" | "explain">;
@@ -40,8 +42,8 @@ export async function verifyFile(copy: FilesCopy, doubt: Doubt | undefined, opti
   const started = performance.now();
   const error = await read(copy, doubt, options);
   options.signal.throwIfAborted();
-  if (speaksOfCopy(error)) await record(copy, error === undefined, options);
-  return { copy, seconds: (performance.now() - started) / 1000, error };
+  const unrecorded = speaksOfCopy(error) ? await record(copy, error === undefined, options) : undefined;
+  return { copy, seconds: (performance.now() - started) / 1000, error, unrecorded };
 }
 
 async function read(copy: FilesCopy, doubt: Doubt | undefined, options: VerifyOptions): Promise<unknown> {
@@ -62,7 +64,14 @@ function speaksOfCopy(error: unknown): boolean {
   return error instanceof BackupError && ["DATA_DAMAGED", "NOT_FOUND", "PROGRAM_FAILED"].includes(error.code);
 }
 
-async function record(copy: FilesCopy, ok: boolean, { shelf, signal }: VerifyOptions): Promise<void> {
+/** @returns why the destination may not be written to; what was found out is worth telling all the same. */
+async function record(copy: FilesCopy, ok: boolean, { shelf, signal }: VerifyOptions): Promise<unknown> {
   const verified: Verification = { at: new Date(), ok, level: levelOf(copy) };
-  await shelf.status.update((now) => withVerification(now, copy.key, verified), { signal });
+  try {
+    await shelf.status.update((now) => withVerification(now, copy.key, verified), { signal });
+    return undefined;
+  } catch (error) {
+    if (error instanceof BackupError && error.code === "NOT_PERMITTED") return error;
+    throw error;
+  }
 }

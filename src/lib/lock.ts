@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { lock as lockFile } from "proper-lockfile";
 import { BackupError } from "../domain/errors.ts";
 import { type Holder, isGone, ourselves } from "./holder.ts";
+import { meaningOf } from "./system-error.ts";
 
 /** A lock whose holder does not refresh it for this long is stale, whoever holds it. */
 const STALE_MS = 20_000;
@@ -82,10 +83,9 @@ async function tryLock(path: string, onLost: LockOptions["onLost"]): Promise<(()
 }
 
 function unusable(path: string, cause: unknown): BackupError {
-  const denied = ["EACCES", "EPERM", "EROFS"].includes(code(cause));
-  const hint = "Run as root, or name another file with --lock-file.";
-  return new BackupError(denied ? "NOT_PERMITTED" : "FAILED", `Cannot lock "${path}": ${(cause as Error).message}`, {
-    hint,
+  const { code, what } = meaningOf(cause);
+  return new BackupError(code, `Cannot lock "${path}": ${what}`, {
+    hint: "Run as root, or name another file with --lock-file.",
     cause,
   });
 }

@@ -1,10 +1,10 @@
 import { execFile } from "node:child_process";
 import { closeSync, constants, fstatSync, futimesSync, openSync, readSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { childEnvironment } from "./environment.ts";
+import { leftTemporaryDirectories, makeTemporaryDirectory } from "./temporary-directory.ts";
 
 /** Start of the name of the directory that holds pipes for the milliseconds until they are open. */
 const PIPE_DIRECTORY_PREFIX = "twindb-backup-pipes-";
@@ -72,12 +72,19 @@ export class Pipe {
 /** Open `count` pipes. */
 export async function openPipes(count: number): Promise<Pipe[]> {
   if (count === 0) return [];
-  const directory = await mkdtemp(join(tmpdir(), PIPE_DIRECTORY_PREFIX));
+  const directory = await makeTemporaryDirectory(PIPE_DIRECTORY_PREFIX);
   try {
     const paths = Array.from({ length: count }, (_, index) => join(directory, String(index)));
     await promisify(execFile)("mkfifo", ["-m", "600", "--", ...paths], { env: childEnvironment() });
     return paths.map((path) => new Pipe(path));
   } finally {
     await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** Remove the directories of pipes that killed runs left. */
+export async function sweepPipes(): Promise<void> {
+  for (const path of await leftTemporaryDirectories(PIPE_DIRECTORY_PREFIX)) {
+    await rm(path, { recursive: true, force: true });
   }
 }

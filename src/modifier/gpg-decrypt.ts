@@ -1,15 +1,11 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, open, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { open } from "node:fs/promises";
 import { BackupError } from "../domain/errors.ts";
-import { type Command, CommandError, into, text } from "../lib/command.ts";
+import { type Command, CommandError, into } from "../lib/command.ts";
 import { requireProgram } from "../lib/programs.ts";
 import { GPG_ARGS, homedirArgs } from "./gpg.ts";
+import { PrivateHome } from "./gpg-private-home.ts";
 import type { GpgOptions } from "./options.ts";
-
-/** Start of the name of a private GnuPG home below the temporary directory. */
-export const GPG_HOME_PREFIX = "twindb-backup-gnupg-";
 
 type CallOptions = { readonly signal: AbortSignal };
 
@@ -67,36 +63,6 @@ async function holdsSecretKeys(file: string): Promise<boolean> {
   // RFC 4880, 4.2: the first byte of a packet holds its tag; that of a secret key is 5.
   const tag = start[0] ?? 0;
   return (tag >= 0x94 && tag <= 0x97) || tag === 0xc5 || start.toString("latin1").includes("PGP PRIVATE KEY");
-}
-
-/** A GnuPG home of its own, with the keys of a file in it. GnuPG since 2.1 reads secret keys from a home only. */
-class PrivateHome implements AsyncDisposable {
-  readonly directory: string;
-
-  private constructor(directory: string) {
-    this.directory = directory;
-  }
-
-  static async importing(file: string, { signal }: CallOptions): Promise<PrivateHome> {
-    const home = new PrivateHome(await mkdtemp(join(tmpdir(), GPG_HOME_PREFIX)));
-    try {
-      await text({ file: "gpg", args: [...GPG_ARGS, "--homedir", home.directory, "--import", "--", file] }, { signal });
-      return home;
-    } catch (error) {
-      await home[Symbol.asyncDispose]();
-      throw error;
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      const args = ["--homedir", this.directory, "--kill", "all"];
-      await text({ file: "gpgconf", args }, { signal: AbortSignal.timeout(10_000) });
-    } catch {
-      // An agent ends of itself once its home is gone; removing the keys is what counts.
-    }
-    await rm(this.directory, { recursive: true, force: true });
-  }
 }
 
 /** Keyrings to look into besides those of the home. gpg aborts on one with secret keys in it. */

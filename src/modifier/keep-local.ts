@@ -1,20 +1,18 @@
 import { randomBytes } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { BackupError, type ErrorCode } from "../domain/errors.ts";
+import { BackupError } from "../domain/errors.ts";
 import type { Key } from "../domain/key.ts";
 import type { Command } from "../lib/command.ts";
 import { makeDirectories } from "../lib/directories.ts";
+import { meaningOf } from "../lib/system-error.ts";
 import type { Tap } from "./modifier.ts";
 
-const CODES: Readonly<Record<string, ErrorCode>> = { ENOSPC: "NO_SPACE", EDQUOT: "NO_SPACE", EACCES: "NOT_PERMITTED" };
-
-function refused(path: string, error: unknown): BackupError {
-  const code = CODES[(error as NodeJS.ErrnoException).code ?? ""] ?? "FAILED";
-  const what = error instanceof Error ? error.message : String(error);
+function refused(path: string, cause: unknown): BackupError {
+  const { code, what } = meaningOf(cause);
   return new BackupError(code, `Cannot keep "${path}" on this host: ${what}`, {
     hint: "Look at the disk and the permissions of keep_local_path under [destination].",
-    cause: error,
+    cause,
   });
 }
 

@@ -39,8 +39,8 @@ const HINT = "Correct backup_dirs under [source] in the config file.";
 function refused(path: string, error: unknown): BackupError {
   const { code, message } = error as NodeJS.ErrnoException;
   const known: Readonly<Record<string, [ErrorCode, string]>> = {
-    ENOENT: ["NOT_FOUND", "there is no such file or directory"],
-    ENOTDIR: ["NOT_FOUND", "there is no such file or directory"],
+    ENOENT: ["CONFIG_INVALID", "there is no such file or directory"],
+    ENOTDIR: ["CONFIG_INVALID", "there is no such file or directory"],
     ELOOP: ["CONFIG_INVALID", "it is a link that leads to itself"],
     EACCES: ["NOT_PERMITTED", "it cannot be read by the user who runs this"],
   };

@@ -5,6 +5,9 @@ import type { Interval } from "../../domain/interval.ts";
 import { recordMeasure } from "../../job/measures.ts";
 import { type Part, runParts, WAIT_SECONDS } from "../../job/run.ts";
 import { acquireLock } from "../../lib/lock.ts";
+import { sweepPipes } from "../../lib/pipe.ts";
+import { meaningOf } from "../../lib/system-error.ts";
+import { sweepPrivateHomes } from "../../modifier/gpg-private-home.ts";
 import { type Context, openContext } from "../context.ts";
 import { exitStatusOf } from "../exit-status.ts";
 import { filesPart } from "../files-part.ts";
@@ -36,7 +39,15 @@ export async function backup(options: BackupOptions, invocation: Invocation): Pr
   return await run(options, context, { ...invocation, signal });
 }
 
+/** What killed runs left in the place for temporary files. Not being able to look there is no reason to go without a copy. */
+async function sweepTemporary({ log }: Context): Promise<void> {
+  for (const sweep of [sweepPipes, sweepPrivateHomes]) {
+    await sweep().catch((error: unknown) => log.warn(`Cannot clean up temporary files: ${meaningOf(error).what}`));
+  }
+}
+
 async function run(options: BackupOptions, context: Context, invocation: Invocation): Promise<number> {
+  await sweepTemporary(context);
   const startedAt = new Date();
   const failures: unknown[] = [];
   const onFailure = (error: unknown) => {
@@ -54,7 +65,7 @@ async function measure({ config, log }: Context, startedAt: Date): Promise<void>
     await recordMeasure(config.run.measuresLog, startedAt, new Date());
   } catch (error) {
     // The copies are stored; a log of times that cannot be written is worth a line, not a failure.
-    log.warn(`cannot write ${config.run.measuresLog}: ${(error as Error).message}`);
+    log.warn(`Cannot write "${config.run.measuresLog}": ${meaningOf(error).what}. Set measures_log under [run].`);
   }
 }
 
@@ -88,6 +99,7 @@ function missingPart(name: Media, what: string): Part {
 function nothingToDo({ path }: Config, wanted: Media | undefined): BackupError {
   const what = wanted === undefined ? "anything" : `the part "${wanted}"`;
   return new BackupError("CONFIG_INVALID", `Cannot back up ${what}: ${path} names nothing of it in [source]`, {
-    hint: "Set backup_dirs in [source].",
+    hint:
+      wanted === "mysql" ? "Leave --only out, or set backup_mysql=yes in [source]." : "Set backup_dirs in [source].",
   });
 }

@@ -3,6 +3,7 @@ import { dirname, resolve } from "node:path";
 import { sampleConfig } from "../../config/sample.ts";
 import { BackupError } from "../../domain/errors.ts";
 import { makeDirectories } from "../../lib/directories.ts";
+import { meaningOf } from "../../lib/system-error.ts";
 import type { Invocation } from "../invocation.ts";
 
 type InitOptions = { readonly dst: string; readonly source?: readonly string[] };
@@ -20,18 +21,21 @@ export async function init(
     await file.writeFile(text);
     await file.sync();
   } catch (cause) {
-    throw refusal(path, cause as NodeJS.ErrnoException);
+    throw refusal(path, cause);
   }
   terminal.print(`Wrote ${path}. Read it, then run: twindb-backup --config ${path} backup daily`);
   return 0;
 }
 
-function refusal(path: string, cause: NodeJS.ErrnoException): BackupError {
-  if (cause.code === "EEXIST") {
+function refusal(path: string, cause: unknown): BackupError {
+  if (cause instanceof Error && "code" in cause && cause.code === "EEXIST") {
     return new BackupError("CONFIG_INVALID", `Cannot write "${path}": the file exists`, {
       hint: "Edit that file, or name another one: twindb-backup --config PATH init.",
     });
   }
-  const denied = cause.code === "EACCES" || cause.code === "EPERM" || cause.code === "EROFS";
-  return new BackupError(denied ? "NOT_PERMITTED" : "FAILED", `Cannot write "${path}": ${cause.message}`, { cause });
+  const { code, what } = meaningOf(cause);
+  return new BackupError(code, `Cannot write "${path}": ${what}`, {
+    hint: "Run as root, or name another file: twindb-backup --config PATH init.",
+    cause,
+  });
 }

@@ -32,6 +32,7 @@ export async function verifyFile({ copy, hostname, json }: VerifyOptions, invoca
     });
     results.push(found);
     if (found.error !== undefined) terminal.fail(found.error);
+    if (found.unrecorded !== undefined) log.warn(`the result is not recorded: ${messageOf(found.unrecorded)}`);
   }
   terminal.draw("");
   if (json === true) terminal.print(JSON.stringify(results.map(jsonOf), null, 4));
@@ -46,7 +47,7 @@ function choose(typed: string, host: string, listed: readonly Listed[]): ListedF
   const own = filesOf(listed).filter(({ copy }) => copy.host === host);
   if (own.length > 0) return own;
   throw new BackupError("NOT_FOUND", `Cannot verify the files copies of "${host}": it has none`, {
-    hint: "Name another host with --hostname.",
+    hint: "Name another host with --hostname, or take a copy with: twindb-backup backup daily.",
   });
 }
 

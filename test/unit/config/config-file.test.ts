@@ -131,6 +131,6 @@ test("loadConfig() accepts a byte order mark, CR LF and U+FFFD", async () => {
 test("loadConfig() names the file that has problems", async () => {
   await write(`${GOOD}nonsense = 1\n`);
   await expect(loadConfig(path, { uid })).rejects.toThrow(
-    `Cannot load "${path}": 1 problem\n  line 6: [local] nonsense: unknown key`,
+    `Cannot load "${path}": line 6: [local] nonsense: unknown key`,
   );
 });

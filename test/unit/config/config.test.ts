@@ -274,7 +274,7 @@ test("parseConfig() shows no secret in its result or its errors", () => {
 test("ConfigError has the exit status of a config and one line per problem", () => {
   const error = errorOf(golden("bad/many.cfg"));
   expect(error.code).toBe("CONFIG_INVALID");
-  expect(error.hint).toBe("Correct the lines named above.");
+  expect(error.hint).toBe("Correct the config file.");
   expect(error.message.split("\n")).toHaveLength(error.problems.length + 1);
 });
 

@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Staging } from "../../../src/job/staging.ts";
+import { machineId } from "../../../src/lib/process-identity.ts";
 
 let root: string;
 
@@ -64,7 +65,7 @@ test("dispose leaves nothing of a restore that was not promoted", async () => {
 });
 
 test("open() removes what a killed restore left, and only that", async () => {
-  mkdirSync(join(root, ".twindb-restore-4194303-1-0123abcd"));
+  mkdirSync(join(root, `.twindb-restore-${machineId()}-4194303-1-0123abcd`));
   mkdirSync(join(root, ".twindb-restore-mine"));
   await expect(Staging.open(root)).rejects.toMatchObject({
     message: expect.stringContaining(".twindb-restore-mine") as string,

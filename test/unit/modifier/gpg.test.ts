@@ -7,7 +7,6 @@ import type { BackupError } from "../../../src/domain/errors.ts";
 import { applyAll, revertAll } from "../../../src/modifier/chain.ts";
 import { type Decoding, explainDecoding, openDecoding } from "../../../src/modifier/decode.ts";
 import { openGpg } from "../../../src/modifier/gpg.ts";
-import { GPG_HOME_PREFIX } from "../../../src/modifier/gpg-decrypt.ts";
 import type { GpgOptions } from "../../../src/modifier/options.ts";
 import { collect } from "../../contract/modifier.ts";
 import { GnupgHome } from "../../support/gnupg.ts";
@@ -53,6 +52,8 @@ async function refusal(promise: Promise<unknown>): Promise<BackupError> {
     (error: unknown) => error as BackupError,
   );
 }
+
+const GPG_HOME_PREFIX = "twindb-backup-gnupg-";
 
 function privateHomes(): string[] {
   return readdirSync(tmpdir()).filter((name) => name.startsWith(GPG_HOME_PREFIX));

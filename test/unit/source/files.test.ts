@@ -251,8 +251,8 @@ describe("filesSource()", () => {
     symlinkSync("nowhere", join(source, "dangling"));
     execFileSync("mkfifo", [join(source, "fifo")]);
     const cases = [
-      ["gone", "NOT_FOUND", "there is no such file or directory"],
-      ["dangling", "NOT_FOUND", "there is no such file or directory"],
+      ["gone", "CONFIG_INVALID", "there is no such file or directory"],
+      ["dangling", "CONFIG_INVALID", "there is no such file or directory"],
       ["loop", "CONFIG_INVALID", "it is a link that leads to itself"],
       ["fifo", "CONFIG_INVALID", "it is neither a directory nor a file"],
     ] as const;

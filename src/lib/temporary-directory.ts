@@ -1,0 +1,31 @@
+import { lstat, mkdir, readdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { isLeftover, ownedName } from "./owned-name.ts";
+
+/** Make a private directory in the system's place for temporary files. @returns its path. */
+export async function makeTemporaryDirectory(prefix: string): Promise<string> {
+  const path = join(tmpdir(), ownedName(prefix));
+  await mkdir(path, { mode: 0o700 });
+  return path;
+}
+
+async function isOurs(path: string): Promise<boolean> {
+  try {
+    const stats = await lstat(path);
+    return stats.isDirectory() && stats.uid === process.geteuid?.();
+  } catch {
+    // Gone between the two looks, by another sweep: not ours to remove.
+    return false;
+  }
+}
+
+/** Temporary directories of ours whose maker was killed before it could remove them. */
+export async function leftTemporaryDirectories(prefix: string): Promise<string[]> {
+  const left: string[] = [];
+  for (const name of (await readdir(tmpdir())).filter((each) => isLeftover(each, prefix))) {
+    const path = join(tmpdir(), name);
+    if (await isOurs(path)) left.push(path);
+  }
+  return left;
+}
