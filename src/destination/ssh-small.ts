@@ -25,18 +25,24 @@ export type Replacement = CallOptions & {
  * @throws {ConflictError} when there is another version than `expected`.
  */
 export async function replaceSmall(far: Far, key: Key, replacement: Replacement): Promise<Version> {
-  const { content, expected, temporary, signal } = replacement;
+  const { content, temporary, signal } = replacement;
+  // Most conflicts show here already, before anything is written.
+  await expectVersion(far, key, replacement);
   await openDirectory(far, partialFolderOf(key), { signal });
   await openDirectory(far, parentOf(key), { signal });
   await writeWhole(far, temporary, replacement);
   await syncFile(far, temporary, { signal });
   await using lock = await FarLock.acquire(far, key, { signal });
-  const current = await readSmall(far, key, { signal });
-  if (current?.version !== expected) throw new ConflictError(key, far.place.url);
+  await expectVersion(far, key, replacement);
   await lock.confirm({ signal });
   await replace(far, key, replacement);
   await syncDirectory(far, far.path(parentOf(key)), { signal });
   return versionOf(content);
+}
+
+async function expectVersion(far: Far, key: Key, { expected, signal }: Replacement): Promise<void> {
+  const current = await readSmall(far, key, { signal });
+  if (current?.version !== expected) throw new ConflictError(key, far.place.url);
 }
 
 /** Remove an object, and what an interrupted replacement of it left. */
