@@ -16,7 +16,7 @@ export async function readWhole(far: Far, path: string, options: CallOptions): P
   if (found.bytes > SMALL_LIMIT_BYTES) throw tooLarge(path);
   try {
     const handle = await sftp.open(path, "r", options);
-    const content = await readBlocks(far, handle, options);
+    const content = await readBlocks(far, handle, { ...options, bytes: found.bytes });
     await sftp.close(handle, options);
     return content;
   } catch (error) {
@@ -25,13 +25,21 @@ export async function readWhole(far: Far, path: string, options: CallOptions): P
   }
 }
 
-/** The size may be that of the file which this one has replaced, so only a short block is the end. */
-async function readBlocks({ sftp }: Far, handle: Handle, options: CallOptions): Promise<Buffer> {
+/**
+ * Read to the end. `bytes` may be the size of the file which this one has replaced, so a short block ends only what is at least as
+ * long; before that it is a server that gives less than was asked for.
+ */
+async function readBlocks(
+  { sftp }: Far,
+  handle: Handle,
+  options: CallOptions & { readonly bytes: number },
+): Promise<Buffer> {
   const blocks: Buffer[] = [];
-  for (let at = 0; ; at += sftp.blockBytes) {
-    const block = await sftp.read(handle, sftp.blockBytes, { ...options, at });
+  for (let at = 0; ; ) {
+    const block = await sftp.read(handle, sftp.blockBytes, { signal: options.signal, at });
     blocks.push(block);
-    if (block.length < sftp.blockBytes) return Buffer.concat(blocks);
+    at += block.length;
+    if (block.length === 0 || (block.length < sftp.blockBytes && at >= options.bytes)) return Buffer.concat(blocks);
   }
 }
 

@@ -101,6 +101,8 @@ function config(root: string, port: number, { lines = [], withoutSftp, wrapper }
     "UsePAM no",
     "StrictModes no",
     "PrintMotd no",
+    // Keeps the login files of whoever runs the tests out of it; they may print, and take their time.
+    `SetEnv HOME=${root}`,
     "MaxStartups 100",
     `Subsystem sftp ${SFTP_SERVER}${refused}`,
     ...(wrapper === undefined ? [] : [`ForceCommand ${join(root, "wrapper")}`]),
