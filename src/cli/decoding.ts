@@ -22,7 +22,7 @@ export async function decodingOf(
   options: Options,
 ): Promise<CopyDecoding> {
   const head = suffixes.at(-1) === ".gpg" ? await firstBytes(destination, key, options.signal) : new Uint8Array();
-  const decoding = await openDecoding({ suffixes, head }, options);
+  const decoding = await openDecoding({ name: key, suffixes, head }, options);
   return {
     decoders: decoding.decoders,
     explain: (error) => explainDecoding(error, key, decoding.decoders),

@@ -25,13 +25,13 @@ export function sampleConfig({ directory, sources, hostname }: SampleOptions): s
 backup_dirs = ${iniValue(dirs)}
 # Directories below them to leave out.
 #exclude_dirs = /var/cache
-# Copy the MySQL or MariaDB server of this host; needs a section [mysql].
+# Copy the MySQL or MariaDB server of this host: not in this version.
 backup_mysql = no
 # Name to store copies under; without it, the name of this host.
 ${hostname === undefined ? "#hostname = db1" : `hostname = ${iniValue(hostname)}`}
 
 [destination]
-# local, ssh, s3, gcs or az; each has a section of that name.
+# local or ssh; each has a section of that name.
 backup_destination = local
 
 [local]

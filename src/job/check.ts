@@ -38,7 +38,7 @@ export async function probeDestination(
   host: string,
   { signal }: CallOptions,
 ): Promise<number> {
-  const key = toKey(`${host}/check/${randomBytes(8).toString("hex")}`);
+  const key = toKey(`${host}/check-${randomBytes(8).toString("hex")}`);
   const content = randomBytes(1000);
   await destination.put(key, once(content), { signal });
   try {

@@ -50,7 +50,9 @@ async function read(copy: FilesCopy, doubt: Doubt | undefined, options: VerifyOp
   const { shelf, signal, idleSeconds } = options;
   try {
     if (doubt === "gone")
-      throw new BackupError("NOT_FOUND", `Cannot verify "${copy.key}": its object is not there any more`);
+      throw new BackupError("NOT_FOUND", `Cannot verify "${copy.key}": its object is not there any more`, {
+        hint: 'Run "twindb-backup status rebuild" to forget it, and find out who removed it.',
+      });
     await using how = await options.open(copy);
     const reading: Reading = { ...how, destination: shelf.destination, copy, idleSeconds, signal };
     return await into(readCopy(reading), options.list, { signal, idleSeconds }).then(() => undefined, how.explain);

@@ -17,6 +17,8 @@ export interface Decoding extends AsyncDisposable {
 
 /** What must be known of a stored copy to decode it. */
 export type Stored = {
+  /** What to call it in errors, such as its key. */
+  readonly name: string;
   /** In the order they were applied: `[".zst", ".gpg"]`. */
   readonly suffixes: readonly string[];
   /** The first bytes of it; 64 KiB are enough. Looked at when the last suffix is `.gpg`. */
@@ -47,13 +49,13 @@ function decompression(suffix: string): Decoder {
  * no secret key here opens the copy.
  */
 export async function openDecoding(
-  { suffixes, head }: Stored,
+  { name, suffixes, head }: Stored,
   options: { readonly gpg: GpgOptions | undefined; readonly signal: AbortSignal },
 ): Promise<Decoding> {
   const isEncrypted = suffixes.at(-1) === ".gpg";
   const compressions = (isEncrypted ? suffixes.slice(0, -1) : suffixes).toReversed().map(decompression);
   if (!isEncrypted) return { decoders: compressions, async [Symbol.asyncDispose]() {} };
-  const decryption = await openDecryption({ gpg: options.gpg, head }, options);
+  const decryption = await openDecryption({ gpg: options.gpg, name, head }, options);
   return {
     decoders: [{ name: "gpg", suffix: ".gpg", revert: decryption.command }, ...compressions],
     [Symbol.asyncDispose]: () => decryption[Symbol.asyncDispose](),

@@ -14,6 +14,9 @@ export interface Decryption extends AsyncDisposable {
   readonly command: Command;
 }
 
+/** The copy to open. `head` is its first bytes; 64 KiB are enough. */
+type Request = { readonly gpg: GpgOptions | undefined; readonly name: string; readonly head: Uint8Array };
+
 /**
  * What gpg made of the start of a copy. Its last lines are for people.
  * `foreign`: it is not encrypted to a public key at all.
@@ -74,27 +77,23 @@ async function keyringArgs(options: GpgOptions | undefined): Promise<string[]> {
   return args;
 }
 
-function refused({ result, said }: Trial, options: GpgOptions | undefined): BackupError {
+function refused({ result, said }: Trial, { name, gpg: options }: Request): BackupError {
   if (result === "foreign") {
-    return new BackupError("DATA_DAMAGED", 'Cannot decrypt "the copy": it does not start as something gpg encrypted', {
+    return new BackupError("DATA_DAMAGED", `Cannot decrypt "${name}": it does not start as something gpg encrypted`, {
       hint: "Verify the copies of this host, and restore another one.",
     });
   }
   const home = options?.homedir ?? "the GnuPG home of the user who runs this";
-  return new BackupError("NOT_PERMITTED", `Cannot decrypt "the copy": ${said}`, {
+  return new BackupError("NOT_PERMITTED", `Cannot decrypt "${name}": ${said}`, {
     hint: `Import the secret key into ${home}, or name a file that holds it with secret_keyring under [gpg].`,
   });
 }
 
 /**
  * Find the secret key that opens a copy: in the GnuPG home, else in the file that secret_keyring names.
- * @param request.head the first bytes of the stored copy; 64 KiB are enough.
  * @throws {BackupError} NOT_PERMITTED when no key here opens it, DATA_DAMAGED when it is not encrypted at all.
  */
-export async function openDecryption(
-  request: { readonly gpg: GpgOptions | undefined; readonly head: Uint8Array },
-  { signal }: CallOptions,
-): Promise<Decryption> {
+export async function openDecryption(request: Request, { signal }: CallOptions): Promise<Decryption> {
   requireProgram("gpg", "reading an encrypted copy");
   const { gpg, head } = request;
   const secretFile = gpg?.secretKeyring;
@@ -102,12 +101,12 @@ export async function openDecryption(
   const trial = await tryOut(own, head, { signal });
   if (trial.result === "opened") return { command: own, async [Symbol.asyncDispose]() {} };
   const importable = secretFile !== undefined && existsSync(secretFile) && (await holdsSecretKeys(secretFile));
-  if (trial.result === "foreign" || !importable) throw refused(trial, gpg);
+  if (trial.result === "foreign" || !importable) throw refused(trial, request);
   await using stack = new AsyncDisposableStack();
   const home = stack.use(await PrivateHome.importing(secretFile, { signal }));
   const command = decryptCommand("--homedir", home.directory);
   const second = await tryOut(command, head, { signal });
-  if (second.result !== "opened") throw refused(second, gpg);
+  if (second.result !== "opened") throw refused(second, request);
   const owned = stack.move();
   return { command, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

@@ -164,6 +164,16 @@ export function explainCopying(error: unknown, directory: string): unknown {
   });
 }
 
+/** A failure of `extractCommand()` in words that name where it unpacks, where that is what failed. */
+export function explainUnpacking(error: unknown, target: string): unknown {
+  if (!(error instanceof CommandError) || error.command.file !== "tar") return error;
+  if (!/: (No space left on device|Disk quota exceeded)$/m.test(error.stderrTail)) return error;
+  return new BackupError("NO_SPACE", `Cannot restore into "${target}": no space is left there`, {
+    hint: "Name a directory on a larger disk with --dst; nothing half restored is left.",
+    cause: error,
+  });
+}
+
 /** Whether tar failed because a wanted path is not in the archive. */
 export function isNotInArchive(error: unknown): boolean {
   return error instanceof CommandError && /: Not found in archive$/m.test(error.stderrTail);

@@ -5,7 +5,7 @@ import { toKey } from "../../domain/key.ts";
 import { nameOf, suffixesOf } from "../../domain/names.ts";
 import { listCopies } from "../../job/list.ts";
 import { restoreFile as restore, type StoredCopy } from "../../job/restore-file.ts";
-import { extractCommand, isNotInArchive, openTar } from "../../source/tar.ts";
+import { explainUnpacking, extractCommand, isNotInArchive, openTar } from "../../source/tar.ts";
 import { openContext, openDestination } from "../context.ts";
 import { decodingOf } from "../decoding.ts";
 import { findFiles } from "../find-files.ts";
@@ -35,7 +35,7 @@ export async function restoreFile(
     destination,
     copy,
     decoders: decoding.decoders,
-    explain: decoding.explain,
+    explain: (error) => explainUnpacking(decoding.explain(error), resolve(dst)),
     idleSeconds: config.run.idleSeconds,
     signal,
     onProgress,

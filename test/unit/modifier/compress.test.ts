@@ -71,14 +71,17 @@ describe("decompressors()", () => {
 
 describe("openDecoding()", () => {
   test("openDecoding() of a copy without suffixes does nothing", async () => {
-    await using decoding = await openDecoding({ suffixes: [], head: HEAD }, { gpg: undefined, signal });
+    await using decoding = await openDecoding(
+      { name: "db7/x.gpg", suffixes: [], head: HEAD },
+      { gpg: undefined, signal },
+    );
     expect(decoding.decoders).toEqual([]);
   });
 
   test.each([[[".zip"]], [["constructor"]], [[".gpg", ".gz"]], [[""]]])(
     "openDecoding() refuses the suffixes %j",
     async (suffixes) => {
-      const opened = openDecoding({ suffixes, head: HEAD }, { gpg: undefined, signal });
+      const opened = openDecoding({ name: "db7/x.gpg", suffixes, head: HEAD }, { gpg: undefined, signal });
       await expect(opened).rejects.toMatchObject({ code: "DATA_DAMAGED" });
     },
   );

@@ -42,7 +42,10 @@ async function encrypted(gpg: GpgOptions, content = CONTENT): Promise<Buffer> {
 }
 
 async function decrypted(stored: Buffer, gpg: GpgOptions | undefined): Promise<Buffer> {
-  await using decoding = await openDecoding({ suffixes: [".gpg"], head: stored.subarray(0, 65_536) }, { gpg, signal });
+  await using decoding = await openDecoding(
+    { name: "db7/x.gpg", suffixes: [".gpg"], head: stored.subarray(0, 65_536) },
+    { gpg, signal },
+  );
   return await collect(revertAll(once(stored), decoding.decoders, { signal }));
 }
 
@@ -212,7 +215,10 @@ describe("openDecoding() of .gpg", () => {
     let during: string[] = [];
     {
       const head = stored.subarray(0, 65_536);
-      await using decoding: Decoding = await openDecoding({ suffixes: [".gpg"], head }, { gpg, signal });
+      await using decoding: Decoding = await openDecoding(
+        { name: "db7/x.gpg", suffixes: [".gpg"], head },
+        { gpg, signal },
+      );
       during = privateHomes();
       const content = await collect(revertAll(once(stored), decoding.decoders, { signal }));
       expect(content.equals(CONTENT)).toBe(true);
@@ -232,13 +238,15 @@ describe("openDecoding() of .gpg", () => {
     const stored = await encrypted(options());
     const before = privateHomes();
     const gpg = options({ homedir: empty.directory });
-    const error = await refusal(openDecoding({ suffixes: [".gpg"], head: stored }, { gpg, signal }));
+    const error = await refusal(openDecoding({ name: "db7/x.gpg", suffixes: [".gpg"], head: stored }, { gpg, signal }));
     expect(error.code).toBe("NOT_PERMITTED");
-    expect(error.message).toBe('Cannot decrypt "the copy": decryption failed: No secret key');
+    expect(error.message).toBe('Cannot decrypt "db7/x.gpg": decryption failed: No secret key');
     expect(error.hint).toContain(`Import the secret key into ${empty.directory}`);
     const wrong = home.file("wrong.gpg", home.gpg(["--export-secret-keys", "stale@example.com"]));
     const second = { ...gpg, secretKeyring: wrong };
-    const again = await refusal(openDecoding({ suffixes: [".gpg"], head: stored }, { gpg: second, signal }));
+    const again = await refusal(
+      openDecoding({ name: "db7/x.gpg", suffixes: [".gpg"], head: stored }, { gpg: second, signal }),
+    );
     expect(again.code).toBe("NOT_PERMITTED");
     expect(privateHomes()).toEqual(before);
   });
@@ -246,7 +254,9 @@ describe("openDecoding() of .gpg", () => {
   test("openDecoding() refuses what is not encrypted, also when gpg would pass it through", async () => {
     const stored = home.gpg(["--store"], CONTENT);
     for (const head of [stored, CONTENT, Buffer.from([])]) {
-      const error = await refusal(openDecoding({ suffixes: [".gpg"], head }, { gpg: options(), signal }));
+      const error = await refusal(
+        openDecoding({ name: "db7/x.gpg", suffixes: [".gpg"], head }, { gpg: options(), signal }),
+      );
       expect(error.code).toBe("DATA_DAMAGED");
     }
   });
@@ -254,14 +264,20 @@ describe("openDecoding() of .gpg", () => {
   test("openDecoding() undoes the last suffix first", async () => {
     const stored = await encrypted(options());
     const suffixes = [".zst", ".gpg"];
-    await using decoding = await openDecoding({ suffixes, head: stored }, { gpg: options(), signal });
+    await using decoding = await openDecoding(
+      { name: "db7/x.gpg", suffixes, head: stored },
+      { gpg: options(), signal },
+    );
     expect(decoding.decoders.map(({ suffix }) => suffix)).toEqual([".gpg", ".zst"]);
   });
 
   test("explainDecoding() calls a cut copy damaged", async () => {
     const stored = await encrypted(options());
     const cut = stored.subarray(0, stored.length - 100);
-    await using decoding = await openDecoding({ suffixes: [".gpg"], head: cut }, { gpg: options(), signal });
+    await using decoding = await openDecoding(
+      { name: "db7/x.gpg", suffixes: [".gpg"], head: cut },
+      { gpg: options(), signal },
+    );
     const { decoders } = decoding;
     const error = await refusal(collect(revertAll(once(cut), decoders, { signal })));
     expect(explainDecoding(error, "db7/x.gpg", decoders)).toMatchObject({ code: "DATA_DAMAGED", cause: error });
