@@ -1,7 +1,7 @@
 import { type Dirent, lstatSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { keyProblem, toKey } from "../domain/key.ts";
+import { asKey } from "../domain/key.ts";
 import type { Entry } from "./destination.ts";
 import { isSystemError } from "./file-error.ts";
 import { PARTIAL_FOLDER } from "./temporary-name.ts";
@@ -60,11 +60,12 @@ async function* stored(root: string, paths: readonly string[]): AsyncGenerator<E
 
 /** @returns `undefined` for what was removed meanwhile, and for names that no key can have. */
 function entryOf(root: string, path: string): Entry | undefined {
-  if (keyProblem(path) !== undefined) return undefined;
+  const key = asKey(path);
+  if (key === undefined) return undefined;
   try {
     // Synchronous: for a thousand names the way through the thread pool takes five times as long as asking.
     const found = lstatSync(`${root}/${path}`);
-    return found.isFile() ? { key: toKey(path), bytes: found.size, modifiedAt: found.mtime } : undefined;
+    return found.isFile() ? { key, bytes: found.size, modifiedAt: found.mtime } : undefined;
   } catch (error) {
     if (isSystemError(error, "ENOENT", "ENOTDIR")) return undefined;
     throw error;

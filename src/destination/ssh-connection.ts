@@ -5,6 +5,9 @@ import { programTransport } from "./ssh-program-transport.ts";
 import { sftpTransport } from "./ssh-sftp-transport.ts";
 import type { FileTransport } from "./ssh-transport.ts";
 
+/** Fits into what SFTP keeps in flight. */
+const SMALL_FILE_BYTES = 1024 * 1024;
+
 /** One open connection, and how content travels beside it; chosen when content first does. */
 type Opened = { readonly far: Far; transport: Promise<FileTransport> | undefined };
 
@@ -31,6 +34,12 @@ export class FarConnection implements AsyncDisposable {
     const opened = await this.#open(signal);
     opened.transport ??= this.#choose(opened.far);
     return untilAborted([signal], opened.transport);
+  }
+
+  /** The same for a file of so many bytes that is read: a small one has come before another connection is open. */
+  async transportFor(bytes: number, signal: AbortSignal): Promise<FileTransport> {
+    if (this.#tuning.transport !== undefined || bytes > SMALL_FILE_BYTES) return this.transport(signal);
+    return sftpTransport(await this.far(signal), undefined);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

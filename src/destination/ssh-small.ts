@@ -3,7 +3,7 @@ import type { Key } from "../domain/key.ts";
 import { type CallOptions, ConflictError, type Small, type Version } from "./destination.ts";
 import type { Far } from "./ssh-far.ts";
 import { FarLock } from "./ssh-lock.ts";
-import { openDirectory, parentOf, removeFile, syncDirectory, syncFile } from "./ssh-tree.ts";
+import { openDirectories, parentOf, removeFile, syncDirectory } from "./ssh-tree.ts";
 import { readWhole, writeWhole } from "./ssh-whole-file.ts";
 import { LOCK_PREFIX, lockName, partialFolderOf } from "./temporary-name.ts";
 
@@ -26,14 +26,11 @@ export type Replacement = CallOptions & {
  */
 export async function replaceSmall(far: Far, key: Key, replacement: Replacement): Promise<Version> {
   const { content, expected, temporary, signal } = replacement;
-  await openDirectory(far, partialFolderOf(key), { signal });
-  await openDirectory(far, parentOf(key), { signal });
+  await openDirectories(far, [partialFolderOf(key), parentOf(key)], { signal });
   await writeWhole(far, temporary, replacement);
-  await syncFile(far, temporary, { signal });
   await using lock = await FarLock.acquire(far, key, { signal });
-  const current = await readSmall(far, key, { signal });
+  const [current] = await Promise.all([readSmall(far, key, { signal }), lock.confirm({ signal })]);
   if (current?.version !== expected) throw new ConflictError(key, far.place.url);
-  await lock.confirm({ signal });
   await replace(far, key, replacement);
   await syncDirectory(far, far.path(parentOf(key)), { signal });
   return versionOf(content);

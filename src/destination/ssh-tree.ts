@@ -14,9 +14,16 @@ export function parentOf(relative: string): string {
  * Make sure that a directory below the root exists and is reached without leaving the root.
  * Missing parts, those of the root included, are created for this user only.
  */
-export async function openDirectory(far: Far, relative: string, options: CallOptions): Promise<void> {
+async function openDirectory(far: Far, relative: string, options: CallOptions): Promise<void> {
+  const [isThere] = await Promise.all([exists(far, far.path(relative), options), isInside(far, relative, options)]);
+  if (isThere) return;
   await create(far, far.path(relative), options);
   await isInside(far, relative, options);
+}
+
+/** The same for several, at the same time. */
+export async function openDirectories(far: Far, relatives: readonly string[], options: CallOptions): Promise<void> {
+  await Promise.all(relatives.map((relative) => openDirectory(far, relative, options)));
 }
 
 /**

@@ -3,6 +3,7 @@ import { isMissing } from "../lib/far-error.ts";
 import type { Handle } from "../lib/sftp.ts";
 import { type CallOptions, SMALL_LIMIT_BYTES } from "./destination.ts";
 import type { Far } from "./ssh-far.ts";
+import { syncFile } from "./ssh-tree.ts";
 
 /**
  * A far file held whole in memory, or `undefined` when there is none.
@@ -15,7 +16,7 @@ export async function readWhole(far: Far, path: string, options: CallOptions): P
   if (found.bytes > SMALL_LIMIT_BYTES) throw tooLarge(path);
   try {
     const handle = await sftp.open(path, "r", options);
-    const content = await readBlocks(far, handle, options);
+    const content = await readBlocks(far, handle, { ...options, bytes: found.bytes });
     await sftp.close(handle, options);
     return content;
   } catch (error) {
@@ -24,13 +25,21 @@ export async function readWhole(far: Far, path: string, options: CallOptions): P
   }
 }
 
-/** The size may be that of the file which this one has replaced, so only a short block is the end. */
-async function readBlocks({ sftp }: Far, handle: Handle, options: CallOptions): Promise<Buffer> {
+/**
+ * Read to the end. `bytes` may be the size of the file which this one has replaced, so a short block ends only what is at least as
+ * long; before that it is a server that gives less than was asked for.
+ */
+async function readBlocks(
+  { sftp }: Far,
+  handle: Handle,
+  options: CallOptions & { readonly bytes: number },
+): Promise<Buffer> {
   const blocks: Buffer[] = [];
-  for (let at = 0; ; at += sftp.blockBytes) {
-    const block = await sftp.read(handle, sftp.blockBytes, { ...options, at });
+  for (let at = 0; ; ) {
+    const block = await sftp.read(handle, sftp.blockBytes, { signal: options.signal, at });
     blocks.push(block);
-    if (block.length < sftp.blockBytes) return Buffer.concat(blocks);
+    at += block.length;
+    if (block.length === 0 || (block.length < sftp.blockBytes && at >= options.bytes)) return Buffer.concat(blocks);
   }
 }
 
@@ -46,7 +55,9 @@ export async function writeWhole(
     const block = Buffer.from(options.content.subarray(at, at + sftp.blockBytes));
     await sftp.write(handle, block, { signal: options.signal, at });
   }
+  if (sftp.offers("fsync")) await sftp.fsync(handle, options);
   await sftp.close(handle, options);
+  if (!sftp.offers("fsync")) await syncFile(far, path, options);
 }
 
 function tooLarge(path: string): BackupError {

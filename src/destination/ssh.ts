@@ -18,7 +18,7 @@ import { type Far, farPlace } from "./ssh-far.ts";
 import { listEntries } from "./ssh-listing.ts";
 import { readSmall, removeObject, replaceSmall } from "./ssh-small.ts";
 import { sweepHost } from "./ssh-sweep.ts";
-import { isInside, openDirectory, parentOf, publish, removeFile, syncDirectory, syncFile } from "./ssh-tree.ts";
+import { isInside, openDirectories, parentOf, publish, removeFile, syncDirectory, syncFile } from "./ssh-tree.ts";
 import { partialFolderOf, temporaryName } from "./temporary-name.ts";
 
 /** How long a failed call may spend on removing what it left. */
@@ -67,7 +67,7 @@ class SshDestination implements Destination {
     try {
       const bytes = await sizeOf(far, key, options);
       if (bytes === undefined) throw new ObjectNotFoundError(key, this.url);
-      const transport = await this.#connection.transport(options.signal);
+      const transport = await this.#connection.transportFor(bytes, options.signal);
       for await (const chunk of transport.download(far.path(key), { ...options, bytes })) {
         yield chunk;
         options.signal.throwIfAborted();
@@ -159,8 +159,7 @@ class SshDestination implements Destination {
 
 /** Make the directories for a new object, and refuse a key that is taken before any content moves. */
 async function prepare(far: Far, key: Key, options: CallOptions): Promise<void> {
-  await openDirectory(far, partialFolderOf(key), options);
-  await openDirectory(far, parentOf(key), options);
+  await openDirectories(far, [partialFolderOf(key), parentOf(key)], options);
   if ((await far.sftp.lstat(far.path(key), options)) !== undefined) throw new AlreadyExistsError(key, far.place.url);
 }
 

@@ -34,6 +34,11 @@ export function keyProblem(text: string): string | undefined {
   return undefined;
 }
 
+/** `text` as a key, or `undefined` when it cannot be one. */
+export function asKey(text: string): Key | undefined {
+  return keyProblem(text) === undefined ? (text as Key) : undefined;
+}
+
 /**
  * Check that `text` is a relative path that stays below the destination.
  * @throws {BackupError} DATA_DAMAGED when it is not.

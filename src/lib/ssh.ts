@@ -30,6 +30,8 @@ type CallOptions = { readonly signal: AbortSignal };
 
 const ANSWER_LIMIT_BYTES = 64 * 1024;
 
+const NO_ANSWER: Answer = { status: null, stdout: "", stderr: "" };
+
 /** Commands at the same time; sshd allows ten channels on a connection, and may be set to fewer. */
 const MAX_COMMANDS = 4;
 
@@ -108,23 +110,33 @@ export class SshSession implements AsyncDisposable {
   async exec(commandLine: string, { signal }: CallOptions): Promise<Answer> {
     const signals = [signal, this.lost];
     using _ = await this.#commands.enter(signals);
-    const channel = await this.#openCommand(commandLine, signals);
+    let channel: ClientChannel | undefined;
     try {
-      return await abortable<Answer>(signals, (done) => collect(channel, (answer) => done(undefined, answer)));
+      return await abortable<Answer>(signals, (done) => {
+        this.#client.exec(commandLine, (error, opened) => {
+          if (error !== undefined) return done(error, NO_ANSWER);
+          channel = opened;
+          // At once: a quick command ends in the same packet in which it begins.
+          collect(opened, (answer) => done(undefined, answer));
+          if (signals.some(({ aborted }) => aborted)) opened.destroy();
+        });
+      });
+    } catch (error) {
+      for (const aborted of signals) aborted.throwIfAborted();
+      throw commandRefused(error as Error, this.target);
     } finally {
-      channel.destroy();
+      channel?.destroy();
     }
   }
 
   /** Open a file channel. When it ends, the session counts as lost. */
   async openSftp({ signal }: CallOptions): Promise<SftpChannel> {
-    const channel = await abortable<SftpChannel>([signal, this.lost], (done) => this.#client.sftp(done));
-    channel.on("error", (failure: SshFailure) => {
-      this.#failure ??= failure;
+    return abortable<SftpChannel>([signal, this.lost], (done) => {
+      this.#client.sftp((error, channel) => {
+        if (error === undefined) this.#watch(channel);
+        done(error, channel);
+      });
     });
-    channel.on("end", () => this.end());
-    channel.on("close", () => this.end());
-    return channel;
   }
 
   /** Give the connection up: calls in flight end with the reason, later ones too. */
@@ -140,19 +152,12 @@ export class SshSession implements AsyncDisposable {
     clearTimeout(timer);
   }
 
-  async #openCommand(commandLine: string, signals: readonly AbortSignal[]): Promise<ClientChannel> {
-    try {
-      return await abortable<ClientChannel>(signals, (done) =>
-        this.#client.exec(commandLine, (error, opened) => {
-          done(error, opened);
-          // Nobody will close it any more when the call was given up before it was open.
-          if (error === undefined && signals.some(({ aborted }) => aborted)) opened.destroy();
-        }),
-      );
-    } catch (error) {
-      for (const signal of signals) signal.throwIfAborted();
-      throw commandRefused(error as Error, this.target);
-    }
+  #watch(channel: SftpChannel): void {
+    channel.on("error", (failure: SshFailure) => {
+      this.#failure ??= failure;
+    });
+    channel.on("end", () => this.end());
+    channel.on("close", () => this.end());
   }
 
   async #logIn(config: ConnectConfig, known: readonly KnownHost[], signal: AbortSignal): Promise<void> {

@@ -7,46 +7,21 @@ export type JsonObject = ReadonlyMap<string, Json>;
 
 const MAX_DEPTH = 32;
 
-/** Index of the quote that ends the text starting at `start`. A loop, because a regular expression overflows on megabytes. */
-function endOfText(text: string, start: number): number {
-  for (let index = start + 1; index < text.length; index++) {
-    if (text[index] === "\\") index++;
-    else if (text[index] === '"') return index;
-  }
-  return text.length;
-}
-
-function depthOf(text: string): number {
-  let depth = 0;
-  let deepest = 0;
-  for (let index = 0; index < text.length; index++) {
-    const character = text[index];
-    if (character === '"') index = endOfText(text, index);
-    else if (character === "{" || character === "[") deepest = Math.max(deepest, ++depth);
-    else if (character === "}" || character === "]") depth--;
-  }
-  return deepest;
-}
-
 /** Only a number of this many digits can be one that a JavaScript number does not hold. */
 const MAY_HOLD_BIG = /\d{16}/;
 
-/** What `JSON.parse()` made, with maps for objects. As `revive()` does it for texts without big integers, at a third of the cost. */
-function withMaps(value: unknown): unknown {
-  if (typeof value === "number" && !Number.isFinite(value)) throw new RangeError("a number is too large");
-  if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) return value.map(withMaps);
-  return new Map(Object.entries(value).map(([key, member]) => [key, withMaps(member)]));
+function reviveNumber(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
+  const source = context?.source ?? "";
+  return typeof value === "number" && /^-?\d+$/.test(source) && !Number.isSafeInteger(value) ? BigInt(source) : value;
 }
 
-function revive(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
-  if (typeof value === "number") {
-    if (!Number.isFinite(value)) throw new RangeError("a number is too large");
-    const source = context?.source ?? "";
-    return /^-?\d+$/.test(source) && !Number.isSafeInteger(value) ? BigInt(source) : value;
-  }
-  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-  return isObject ? new Map(Object.entries(value)) : value;
+/** What `JSON.parse()` made, with maps for objects. */
+function withMaps(value: unknown, depth = 0): unknown {
+  if (typeof value === "number" && !Number.isFinite(value)) throw new RangeError("a number is too large");
+  if (typeof value !== "object" || value === null) return value;
+  if (depth === MAX_DEPTH) throw new RangeError("it nests too deep");
+  if (Array.isArray(value)) return value.map((member) => withMaps(member, depth + 1));
+  return new Map(Object.entries(value).map(([key, member]) => [key, withMaps(member, depth + 1)]));
 }
 
 /**
@@ -54,11 +29,11 @@ function revive(_key: string, value: unknown, context?: { readonly source?: stri
  * @throws {BackupError} DATA_DAMAGED when it is no JSON or nests deeper than any of ours.
  */
 export function parseJson(text: string, where: string): Json {
-  if (depthOf(text) > MAX_DEPTH) throw damaged(where, "its JSON nests too deep");
   try {
-    return (MAY_HOLD_BIG.test(text) ? JSON.parse(text, revive) : withMaps(JSON.parse(text))) as Json;
+    return withMaps(MAY_HOLD_BIG.test(text) ? JSON.parse(text, reviveNumber) : JSON.parse(text)) as Json;
   } catch (error) {
-    throw damaged(where, "it is no JSON", error);
+    const isDeep = error instanceof RangeError && /nests too deep|call stack/.test(error.message);
+    throw damaged(where, isDeep ? "its JSON nests too deep" : "it is no JSON", error);
   }
 }
 

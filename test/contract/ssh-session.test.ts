@@ -43,6 +43,14 @@ describe.skipIf(!hasSshd())("SshSession", () => {
     expect(answer).toEqual({ status: 3, stdout: "it's $(id)\n", stderr: "bad\n" });
   });
 
+  test("exec() misses nothing of commands that end at once", async () => {
+    await using session = await SshSession.connect(target(), { signal });
+    const answers = await Promise.all(Array.from({ length: 200 }, () => session.exec("echo x", { signal })));
+    expect(new Set(answers.map((answer) => JSON.stringify(answer)))).toEqual(
+      new Set([JSON.stringify({ status: 0, stdout: "x\n", stderr: "" })]),
+    );
+  });
+
   test("exec() keeps no more than 64 KiB", async () => {
     await using session = await SshSession.connect(target(), { signal });
     const { status, stdout } = await session.exec("head -c 5000000 /dev/zero", { signal });

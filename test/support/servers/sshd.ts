@@ -101,6 +101,8 @@ function config(root: string, port: number, { lines = [], withoutSftp, wrapper }
     "UsePAM no",
     "StrictModes no",
     "PrintMotd no",
+    // Keeps the login files of whoever runs the tests out of it; they may print, and take their time.
+    `SetEnv HOME=${root}`,
     "MaxStartups 100",
     `Subsystem sftp ${SFTP_SERVER}${refused}`,
     ...(wrapper === undefined ? [] : [`ForceCommand ${join(root, "wrapper")}`]),
@@ -130,7 +132,8 @@ async function start(root: string, port: number): Promise<ChildProcess> {
 
 async function end(daemon: ChildProcess): Promise<void> {
   const children = descendants(daemon.pid);
-  const exited = daemon.exitCode === null ? new Promise((resolve) => daemon.once("exit", resolve)) : undefined;
+  const isRunning = daemon.exitCode === null && daemon.signalCode === null;
+  const exited = isRunning ? new Promise((resolve) => daemon.once("exit", resolve)) : undefined;
   daemon.kill("SIGKILL");
   await exited;
   signalAll(children, "SIGKILL");
