@@ -14,6 +14,8 @@ import { createLog } from "./log.ts";
 export type Context = {
   readonly config: Config;
   readonly log: Log;
+  /** What is odd in the config: news for a backup and a check, noise for a restore. */
+  readonly warnings: readonly string[];
 };
 
 /** Load the config, and keep its secrets out of everything printed from here on. */
@@ -22,8 +24,7 @@ export async function openContext({ terminal, configPath, debug }: Invocation): 
   terminal.hide(secretsOf(config));
   const level = debug ? "debug" : terminal.isInteractive ? "info" : "warn";
   const log = createLog({ level, redact: terminal.redact, write: (text) => terminal.note(text) });
-  for (const warning of warnings) log.warn(warning);
-  return { config, log };
+  return { config, log, warnings };
 }
 
 /** Open the destination of the config; each call is tried again where that can help. */

@@ -119,6 +119,17 @@ describe("a mistake in the config is one line with its number, and exits 78:", (
   });
 });
 
+test("what is odd in the config is told by backup and check, and does not disturb a restore", async () => {
+  configure({ retention: { daily_copies: 0 } });
+  const told = await sandbox.run(["backup", "daily"]);
+  expect(told.stderr).toMatch(/WARNING: .*twindb-backup\.cfg: line \d+: \[retention\] daily_copies/);
+  const checked = await sandbox.run(["check"]);
+  expect(checked).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(checked.stdout).toMatch(/^config +warning +.*daily_copies/m);
+  const [copy] = await copiesOf(sandbox);
+  expect(await restored(sandbox, copy?.key ?? "", source)).toEqual([]);
+});
+
 describe("restore file", () => {
   test("says which target it wants, and touches no other", async () => {
     const key = await backup();
@@ -266,4 +277,17 @@ test("a backup removes what a killed one left among the temporary files", async 
   mkdirSync(join(place, "twindb-backup-pipes-mine"));
   expect(await sandbox.run(["backup", "daily"], { env: { TMPDIR: place } })).toMatchObject({ exitCode: 0, stderr: "" });
   expect(readdirSync(place)).toEqual(["twindb-backup-pipes-mine"]);
+});
+
+test("restore into a disk that is too small says so, and leaves nothing there", async () => {
+  writeFileSync(join(source, "large"), Buffer.alloc(3_000_000, "x"));
+  const key = await backup();
+  const small = sandbox.directory("small");
+  const mount = `mount -t tmpfs -o size=1m none ${small}`;
+  const line = `$TB restore file ${key} --dst ${small}/back; status=$?; ls -A ${small}; exit $status`;
+  const { status, stdout, stderr } = shell(`unshare --mount sh -c '${mount}; ${line}'`);
+  expect(stderr).toContain(
+    `Cannot restore into "${small}/back": no space is left there. Name a directory on a larger disk`,
+  );
+  expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
 });

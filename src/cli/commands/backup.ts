@@ -26,6 +26,7 @@ export type BackupOptions = {
 export async function backup(options: BackupOptions, invocation: Invocation): Promise<number> {
   const context = await openContext(invocation);
   if (!context.config.intervals[options.runType]) return 0;
+  for (const warning of context.warnings) context.log.warn(warning);
   // Copies, status files and temporary ones are nobody else's business.
   process.umask(0o077);
   const lost = new AbortController();

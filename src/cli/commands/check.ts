@@ -20,9 +20,10 @@ const ROOM_FACTOR = 2;
 /** Look whether the next backup and the next restore would work; changes nothing that stays. */
 export async function check({ json }: { readonly json?: true }, invocation: Invocation): Promise<number> {
   const { terminal, signal } = invocation;
-  const { config } = await openContext(invocation);
+  const { config, warnings } = await openContext(invocation);
   const findings: Finding[] = [
     { name: "config", result: "ok", detail: config.path },
+    ...warnings.map((detail): Finding => ({ name: "config", result: "warning", detail })),
     await look("source", () => lookAtSources(config)),
     await look("compression", () => lookAtCompression(config, signal)),
     await look("encryption", () => lookAtEncryption(config, signal)),
