@@ -173,6 +173,10 @@ export async function main(args: readonly string[]): Promise<number> {
   const program = build((chosen) => {
     work = chosen;
   });
+  if (args.length === 0) {
+    program.outputHelp();
+    return NO_COMMAND_STATUS;
+  }
   try {
     program.parse(args, { from: "user" });
   } catch (error) {

@@ -9,7 +9,7 @@ type Line = {
 };
 
 /** One line of progress: what, how much, how fast, how long still. Pure. */
-function progressLine({ label, bytes, seconds, expected }: Line): string {
+export function progressLine({ label, bytes, seconds, expected }: Line): string {
   const rate = seconds > 0 ? bytes / seconds : 0;
   const parts = [label, humanBytes(bytes), `${humanBytes(Math.round(rate))}/s`];
   if (expected === undefined || expected <= 0) return `${parts.join("  ")}  ${clockSeconds(seconds)}`;

@@ -42,5 +42,11 @@ export function humanTime(at: Date): string {
 
 /** A text that is safe on a terminal: control characters are shown, not sent. */
 export function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, (character) => JSON.stringify(character).slice(1, -1));
+  return text.replaceAll(/\p{Cc}/gu, shown);
+}
+
+function shown(character: string): string {
+  const escaped = JSON.stringify(character).slice(1, -1);
+  // JSON leaves those from 7f to 9f as they are.
+  return escaped === character ? `\\u00${character.charCodeAt(0).toString(16)}` : escaped;
 }

@@ -8,8 +8,8 @@ import { compress } from "../../modifier/compress.ts";
 import { openGpg } from "../../modifier/gpg.ts";
 import { openContext, openDestination, shelfOf } from "../context.ts";
 import { exitStatusOf } from "../exit-status.ts";
+import { findingTable, jsonOf } from "../finding-row.ts";
 import type { Invocation } from "../invocation.ts";
-import { tableOf } from "../table.ts";
 
 /** A newest copy older than this is late, whatever the cron lines say. */
 const LATE_SECONDS = 36 * 3600;
@@ -29,20 +29,9 @@ export async function check({ json }: { readonly json?: true }, invocation: Invo
     ...(await lookAtDestination(config, signal)),
   ];
   if (json === true) {
-    terminal.print(
-      JSON.stringify(
-        findings.map(({ name, result, detail }) => ({ name, result, detail })),
-        null,
-        2,
-      ),
-    );
+    terminal.print(JSON.stringify(findings.map(jsonOf), null, 2));
   } else {
-    const columns = [
-      { title: "CHECK", value: ({ name }: Finding) => name },
-      { title: "RESULT", value: ({ result }: Finding) => result },
-      { title: "FOUND", value: ({ detail }: Finding) => detail },
-    ];
-    for (const line of tableOf(columns, findings)) terminal.print(line);
+    for (const line of findingTable(findings)) terminal.print(line);
   }
   const failed = findings.find(({ result }) => result === "failed");
   return failed === undefined ? 0 : exitStatusOf(failed.error);
