@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Copy, CopyOf, Media } from "../domain/copy.ts";
 import { INTERVALS, type Interval, isInterval } from "../domain/interval.ts";
-import { type Key, keyProblem, toKey } from "../domain/key.ts";
+import { asKey, type Key, keyProblem } from "../domain/key.ts";
 import { type Status, statusOf } from "../domain/status.ts";
 import { damaged, NewerFormatError } from "./damage.ts";
 import type { RecordCodec } from "./facts.ts";
@@ -43,10 +43,10 @@ type Source = { readonly where: string; readonly interval: Interval | undefined 
 function readRecords<C extends Copy>(codec: RecordCodec<C>, records: JsonObject, source: Source): C[] {
   const { where, interval } = source;
   return [...records].map(([text, record]) => {
-    const problem = keyProblem(text);
-    if (problem !== undefined) throw damaged(where, `a key in it cannot be: ${problem}`);
+    const key = asKey(text);
+    if (key === undefined) throw damaged(where, `a key in it cannot be: ${keyProblem(text)}`);
     const place = `${where}: ${text}`;
-    return codec.read({ key: toKey(text), interval }, new Fields(asObject(record, place), place));
+    return codec.read({ key, interval }, new Fields(asObject(record, place), place));
   });
 }
 

@@ -54,6 +54,8 @@ export class Fields {
 
   /** A count or size: an integer from 0 that a number holds exactly. */
   count(name: string): number | undefined {
+    const plain = this.#value(name);
+    if (typeof plain === "number" && Number.isSafeInteger(plain) && plain >= 0) return plain;
     const value = this.big(name);
     if (value === undefined) return undefined;
     if (value < 0n || value > BigInt(Number.MAX_SAFE_INTEGER)) throw this.problem(name, "a count");

@@ -7,17 +7,32 @@ export type JsonObject = ReadonlyMap<string, Json>;
 
 const MAX_DEPTH = 32;
 
-/** Only a number of this many digits can be one that a JavaScript number does not hold. */
-const MAY_HOLD_BIG = /\d{16}/;
+/** An integer that a number may not hold: it has to be read again, from its digits. */
+class BigNumberError extends Error {}
 
 function reviveNumber(_key: string, value: unknown, context?: { readonly source?: string }): unknown {
   const source = context?.source ?? "";
   return typeof value === "number" && /^-?\d+$/.test(source) && !Number.isSafeInteger(value) ? BigInt(source) : value;
 }
 
+function checked(value: number): number {
+  if (!Number.isFinite(value)) throw new RangeError("a number is too large");
+  if (Number.isInteger(value) && !Number.isSafeInteger(value)) throw new BigNumberError();
+  return value;
+}
+
+function parse(text: string): unknown {
+  try {
+    return withMaps(JSON.parse(text));
+  } catch (error) {
+    if (!(error instanceof BigNumberError)) throw error;
+    return withMaps(JSON.parse(text, reviveNumber));
+  }
+}
+
 /** What `JSON.parse()` made, with maps for objects. */
 function withMaps(value: unknown, depth = 0): unknown {
-  if (typeof value === "number" && !Number.isFinite(value)) throw new RangeError("a number is too large");
+  if (typeof value === "number") return checked(value);
   if (typeof value !== "object" || value === null) return value;
   if (depth === MAX_DEPTH) throw new RangeError("it nests too deep");
   if (Array.isArray(value)) return value.map((member) => withMaps(member, depth + 1));
@@ -30,7 +45,7 @@ function withMaps(value: unknown, depth = 0): unknown {
  */
 export function parseJson(text: string, where: string): Json {
   try {
-    return withMaps(MAY_HOLD_BIG.test(text) ? JSON.parse(text, reviveNumber) : JSON.parse(text)) as Json;
+    return parse(text) as Json;
   } catch (error) {
     const isDeep = error instanceof RangeError && /nests too deep|call stack/.test(error.message);
     throw damaged(where, isDeep ? "its JSON nests too deep" : "it is no JSON", error);
