@@ -167,7 +167,9 @@ export function explainCopying(error: unknown, directory: string): unknown {
 /** A failure of `extractCommand()` in words that name where it unpacks, where that is what failed. */
 export function explainUnpacking(error: unknown, target: string): unknown {
   if (!(error instanceof CommandError) || error.command.file !== "tar") return error;
-  if (!/: (No space left on device|Disk quota exceeded)$/m.test(error.stderrTail)) return error;
+  // A disk that fills up in the middle of a block shows as a short write.
+  if (!/: (No space left on device|Disk quota exceeded|Wrote only \d+ of \d+ bytes)$/m.test(error.stderrTail))
+    return error;
   return new BackupError("NO_SPACE", `Cannot restore into "${target}": no space is left there`, {
     hint: "Name a directory on a larger disk with --dst; nothing half restored is left.",
     cause: error,
