@@ -2,7 +2,7 @@ import type { FilesCopy } from "../domain/copy.ts";
 import { BackupError } from "../domain/errors.ts";
 import type { Interval } from "../domain/interval.ts";
 import { type Key, toKey } from "../domain/key.ts";
-import { copyKey, filesName, nameOf, uniqueTimestamp } from "../domain/names.ts";
+import { copyKey, directoryCode, filesName, nameOf, parseFilesName, uniqueTimestamp } from "../domain/names.ts";
 import { type Doubt, reconcile } from "../domain/reconcile.ts";
 import { decide, expired, type RetentionPolicy } from "../domain/retention.ts";
 import type { Status } from "../domain/status.ts";
@@ -113,7 +113,9 @@ type Progress = { readonly before: Before; readonly names: Set<string> };
 async function backupDirectory(backup: FilesBackup, directory: string, { before, names }: Progress): Promise<void> {
   const { shelf, interval, signal, log } = backup;
   const startedAt = backup.now();
-  const { takenAt, clockBehind } = uniqueTimestamp(startedAt, names);
+  const code = directoryCode(directory);
+  const own = [...names].filter((each) => parseFilesName(each)?.code === code);
+  const { takenAt, clockBehind } = uniqueTimestamp(startedAt, own);
   const name = filesName(directory, takenAt);
   const key = copyKey({
     media: "files",
