@@ -127,9 +127,9 @@ async function backupDirectory(backup: FilesBackup, directory: string, { before,
   const onProgress = backup.progress(directory, last?.rawBytes);
 
   await using capture = await backup.openSource(directory, name, onProgress).open({ signal });
-  await using local = await openLocal(backup, key);
+  await using tap = await openTap(backup, key);
   let tapFailure: string | undefined;
-  const content = applyAll(capture.content, stepsOf(backup, local?.tap), {
+  const content = applyAll(capture.content, stepsOf(backup, tap), {
     signal,
     idleSeconds: backup.idleSeconds,
     onTap: ({ warning, stderr }) => {
@@ -152,18 +152,14 @@ async function backupDirectory(backup: FilesBackup, directory: string, { before,
   const { status } = await storeCopy(shelf, { key, content, describe }, { signal });
   names.add(nameOf(key));
   log.info(`stored "${key}"`);
-  await finishLocal(backup, local?.tap, tapFailure);
+  await finishLocal(backup, tap, tapFailure);
   if (clockBehind) throw clockError(key);
   if (!before.doubtful) await expire(backup, status, before);
 }
 
-async function openLocal(
-  { local, encrypt, signal }: FilesBackup,
-  key: Key,
-): Promise<(AsyncDisposable & { tap: Tap }) | undefined> {
-  const kept = toKey(key.slice(0, key.length - (encrypt?.suffix.length ?? 0)));
-  const tap = await local?.open(kept, { signal });
-  return tap === undefined ? undefined : { tap, [Symbol.asyncDispose]: () => tap[Symbol.asyncDispose]() };
+/** The second copy lies before encryption, so its name lacks that suffix. */
+function openTap({ local, encrypt, signal }: FilesBackup, key: Key): Promise<Tap> | undefined {
+  return local?.open(toKey(key.slice(0, key.length - (encrypt?.suffix.length ?? 0))), { signal });
 }
 
 /** The copy is stored and recorded by now: whatever goes wrong here is told, and takes nothing away from it. */

@@ -1,10 +1,10 @@
 import type { CallOptions, Destination, Entry } from "../destination/destination.ts";
 import type { Copy, Media } from "../domain/copy.ts";
-import { type Key, toKey } from "../domain/key.ts";
+import type { Key } from "../domain/key.ts";
 import { parseCopyKey } from "../domain/names.ts";
 import { type Doubt, locateBinlogs, reconcile } from "../domain/reconcile.ts";
 import { type Status, statusOf } from "../domain/status.ts";
-import { StatusStore } from "../status/store.ts";
+import { StatusStore, statusKey } from "../status/store.ts";
 
 /** One copy as a listing shows it. `doubt` says why it cannot be good. */
 export type Listed = { readonly copy: Copy; readonly doubt: Doubt | undefined };
@@ -13,11 +13,6 @@ export type Listed = { readonly copy: Copy; readonly doubt: Doubt | undefined };
 export type Listing = { readonly listed: readonly Listed[]; readonly warnings: readonly string[] };
 
 export type ListOptions = CallOptions & { readonly host: string | undefined; readonly media: Media | undefined };
-
-const STATUS_FILES = { files: "files-status", mysql: "status", binlog: "binlog-status" } as const satisfies Record<
-  Media,
-  string
->;
 
 const ALL: readonly Media[] = ["files", "mysql", "binlog"];
 
@@ -37,7 +32,7 @@ export async function listCopies(destination: Destination, { host, media, signal
 
 /** Whether a host has anything of a media; reading a status that was never written costs round trips. */
 function holds(host: string, media: Media, objects: readonly Entry[]): boolean {
-  const file = toKey(`${host}/${STATUS_FILES[media]}`);
+  const file = statusKey(host, media);
   const isStatus = (key: Key) => key === file || key === `${file}.previous`;
   return objects.some(({ key }) => isStatus(key) || parseCopyKey(key)?.media === media);
 }

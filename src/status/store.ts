@@ -32,7 +32,12 @@ export type Adopted<C extends Copy> = Loaded<C> & {
 /** Whose status of what. */
 export type StatusOptions<M extends Media> = { readonly host: string; readonly media: M };
 
-const FILE: Readonly<Record<Media, string>> = { mysql: "status", binlog: "binlog-status", files: "files-status" };
+const FILES: Readonly<Record<Media, string>> = { mysql: "status", binlog: "binlog-status", files: "files-status" };
+
+/** Where the status of one media of a host lies. */
+export function statusKey(host: string, media: Media): Key {
+  return toKey(`${host}/${FILES[media]}`);
+}
 
 const TRIES = 15;
 const MAX_PAUSE_MS = 500;
@@ -51,7 +56,7 @@ export class StatusStore<M extends Media> {
     this.#destination = destination;
     this.#host = host;
     this.#media = media;
-    this.#key = toKey(`${host}/${FILE[media]}`);
+    this.#key = statusKey(host, media);
     this.#manifests = new Manifests(destination);
   }
 

@@ -69,7 +69,7 @@ async function localAgainstShell(tree: string, program: string, filter: string):
   await report(`local, ${program}, ${tree.split("-").at(-1)} MB mixed`, [
     ours(
       local(program, tree, {
-        compression: { program, ...(program === "gzip" || program === "pigz" ? { level: "6" } : {}) },
+        compression: { program, threads: CPUS, ...(program === "zstd" ? {} : { level: "6" }) },
       }),
     ),
     shell("the same with its checksum", `${tar} | tee ${OUT}/f | sha256sum > ${OUT}/sum`),
