@@ -32,6 +32,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 
 /** The one file that may name each package. */
 const OWNERS: Readonly<Record<string, string>> = {
+  "../package.json": "cli/version.ts",
   commander: "cli/program.ts",
   pino: "cli/log.ts",
   "proper-lockfile": "lib/lock.ts",

@@ -8,7 +8,6 @@ import type { Log } from "../lib/log.ts";
 import { Manifests } from "../status/manifests.ts";
 import { StatusStore } from "../status/store.ts";
 import type { Invocation } from "./invocation.ts";
-import { createLog } from "./log.ts";
 
 /** What every command that reads the config works with. */
 export type Context = {
@@ -19,12 +18,23 @@ export type Context = {
 };
 
 /** Load the config, and keep its secrets out of everything printed from here on. */
-export async function openContext({ terminal, configPath, debug }: Invocation): Promise<Context> {
+export async function openConfig({ terminal, configPath }: Invocation): Promise<Omit<Context, "log">> {
   const { config, warnings } = await loadConfig(configPath, { uid: process.getuid?.() ?? 0 });
   terminal.hide(secretsOf(config));
+  return { config, warnings };
+}
+
+/** The log of a command, after its config was opened. Its library takes time to load: a quick command asks when it has something to say. */
+export async function openLog({ terminal, debug }: Invocation): Promise<Log> {
+  const { createLog } = await import("./log.ts");
   const level = debug ? "debug" : terminal.isInteractive ? "info" : "warn";
-  const log = createLog({ level, redact: terminal.redact, write: (text) => terminal.note(text) });
-  return { config, log, warnings };
+  return createLog({ level, redact: terminal.redact, write: (text) => terminal.note(text) });
+}
+
+/** What a command that does something works with: `openConfig()` and `openLog()`. */
+export async function openContext(invocation: Invocation): Promise<Context> {
+  const opened = await openConfig(invocation);
+  return { ...opened, log: await openLog(invocation) };
 }
 
 /** Open the destination of the config; each call is tried again where that can help. */

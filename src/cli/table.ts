@@ -26,5 +26,5 @@ function pad<Row>(cell: string, width: number, column: Column<Row> | undefined):
 
 /** Characters rather than UTF-16 code units: close enough to columns of a terminal. */
 function widthOf(text: string): number {
-  return Array.from(text).length;
+  return /^[ -~]*$/.test(text) ? text.length : Array.from(text).length;
 }

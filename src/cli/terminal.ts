@@ -10,7 +10,7 @@ import { BackupError } from "../domain/errors.ts";
 import type { Secret } from "../domain/secret.ts";
 import { meaningOf } from "../lib/system-error.ts";
 import { explain } from "./explain.ts";
-import { redactor } from "./log.ts";
+import { redactor } from "./redactor.ts";
 
 export class Terminal {
   readonly isInteractive: boolean;

@@ -5,6 +5,9 @@ import type { ByteStream, Digest } from "../lib/bytes.ts";
 /** Every call ends with `signal.reason` when the signal is aborted. */
 export type CallOptions = { readonly signal: AbortSignal };
 
+/** `skip` tells of a folder, given as `a/b/`, that the caller has no use for what is in it. */
+export type ListOptions = CallOptions & { readonly skip?: ((folder: string) => boolean) | undefined };
+
 /** One stored object. */
 export type Entry = { readonly key: Key; readonly bytes: number; readonly modifiedAt: Date };
 
@@ -61,9 +64,10 @@ export interface Destination extends AsyncDisposable {
   /**
    * Objects whose key starts with `prefix` as a string (`""`: all), in ascending order of the key's
    * UTF-16 code units. Unfinished objects and lock objects never appear. An unknown prefix lists as empty; a listing
-   * that cannot be completed throws.
+   * that cannot be completed throws. What lies in folders for which `skip` says so may be left out; a store that has no use for
+   * that lists it all the same.
    */
-  list(prefix: string, options: CallOptions): AsyncIterable<Entry>;
+  list(prefix: string, options: ListOptions): AsyncIterable<Entry>;
 
   /** Remove an object; removing one that is not there is no error. */
   remove(key: Key, options: CallOptions): Promise<void>;

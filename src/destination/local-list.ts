@@ -2,7 +2,7 @@ import { type Dirent, lstatSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { asKey } from "../domain/key.ts";
-import type { Entry } from "./destination.ts";
+import type { Entry, ListOptions } from "./destination.ts";
 import { isSystemError } from "./file-error.ts";
 import { PARTIAL_FOLDER } from "./temporary-name.ts";
 
@@ -12,33 +12,38 @@ const BATCH_FILES = 64;
 /** A name in a folder as it starts keys: relative to the root, with a slash at the end of a folder. */
 type Found = { readonly path: string; readonly isFolder: boolean };
 
+/** What is asked for: what starts with `prefix`, but for folders that `skip` knows. */
+type Wanted = Pick<ListOptions, "skip"> & { readonly prefix: string };
+
 /**
  * Regular files below `root` whose relative path starts with `prefix`, in the order of UTF-16 code units.
  * Reads only folders that can hold some. Symbolic links are not followed, and not listed.
+ * Comes in batches: a step of an asynchronous generator costs more than a file does.
  */
-export async function* listFiles(root: string, prefix: string): AsyncGenerator<Entry, void> {
-  yield* walk(root, "", prefix);
+export async function* listFiles(root: string, wanted: Wanted): AsyncGenerator<readonly Entry[], void> {
+  yield* walk(root, "", wanted);
 }
 
-async function* walk(root: string, folder: string, prefix: string): AsyncGenerator<Entry, void> {
+async function* walk(root: string, folder: string, wanted: Wanted): AsyncGenerator<readonly Entry[], void> {
   let files: string[] = [];
-  for (const { path, isFolder } of await relevant(root, folder, prefix)) {
+  for (const { path, isFolder } of await relevant(root, folder, wanted)) {
     if (!isFolder) files.push(path);
     if (isFolder || files.length === BATCH_FILES) {
-      yield* stored(root, files);
+      yield stored(root, files);
       files = [];
     }
-    if (isFolder) yield* walk(root, path, prefix);
+    if (isFolder) yield* walk(root, path, wanted);
   }
-  yield* stored(root, files);
+  yield stored(root, files);
 }
 
 /** What may hold or be such a file, sorted as the keys are: `a.b` before `a/b` before `a0`. */
-async function relevant(root: string, folder: string, prefix: string): Promise<Found[]> {
+async function relevant(root: string, folder: string, { prefix, skip }: Wanted): Promise<Found[]> {
   return (await entriesOf(join(root, folder)))
     .filter((entry) => entry.name !== PARTIAL_FOLDER && (entry.isFile() || entry.isDirectory()))
     .map((entry) => ({ path: folder + entry.name + (entry.isDirectory() ? "/" : ""), isFolder: entry.isDirectory() }))
     .filter(({ path, isFolder }) => path.startsWith(prefix) || (isFolder && prefix.startsWith(path)))
+    .filter(({ path, isFolder }) => !isFolder || skip?.(path) !== true)
     .sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
@@ -51,11 +56,8 @@ async function entriesOf(path: string): Promise<Dirent[]> {
   }
 }
 
-async function* stored(root: string, paths: readonly string[]): AsyncGenerator<Entry, void> {
-  for (const path of paths) {
-    const entry = entryOf(root, path);
-    if (entry !== undefined) yield entry;
-  }
+function stored(root: string, paths: readonly string[]): Entry[] {
+  return paths.map((path) => entryOf(root, path)).filter((entry) => entry !== undefined);
 }
 
 /** @returns `undefined` for what was removed meanwhile, and for names that no key can have. */

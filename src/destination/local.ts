@@ -12,6 +12,7 @@ import {
   ConflictError,
   type Destination,
   type Entry,
+  type ListOptions,
   ObjectNotFoundError,
   SMALL_LIMIT_BYTES,
   type Small,
@@ -89,15 +90,17 @@ export class LocalDestination implements Destination {
     }
   }
 
-  async *list(prefix: string, { signal }: CallOptions): AsyncGenerator<Entry, void> {
+  async *list(prefix: string, { signal, skip }: ListOptions): AsyncGenerator<Entry, void> {
     signal.throwIfAborted();
-    const entries = listFiles(this.#root.path, prefix);
+    const batches = listFiles(this.#root.path, { prefix, skip });
     const doing = { verb: "list", object: join(this.#root.path, prefix), path: this.#root.path };
     for (;;) {
-      const result = await during(doing, () => entries.next());
-      signal.throwIfAborted();
-      if (result.done === true) return;
-      yield result.value;
+      const batch = await during(doing, () => batches.next());
+      if (batch.done === true) return;
+      for (const entry of batch.value) {
+        signal.throwIfAborted();
+        yield entry;
+      }
       signal.throwIfAborted();
     }
   }

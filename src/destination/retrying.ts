@@ -7,6 +7,7 @@ import {
   ConflictError,
   type Destination,
   type Entry,
+  type ListOptions,
   type Small,
   type Version,
 } from "./destination.ts";
@@ -47,10 +48,8 @@ function isRetryable(error: unknown): boolean {
   return error instanceof BackupError && error.retryable;
 }
 
-async function* entriesAfter(last: Key | undefined, entries: AsyncIterable<Entry>): AsyncGenerator<Entry, void> {
-  for await (const entry of entries) {
-    if (last === undefined || entry.key > last) yield entry;
-  }
+async function* entriesAfter(last: Key, entries: AsyncIterable<Entry>): AsyncGenerator<Entry, void> {
+  for await (const entry of entries) if (entry.key > last) yield entry;
 }
 
 /** The wait before attempt number `attempt` + 1. */
@@ -64,7 +63,8 @@ class Attempts {
   readonly #policy: RetryPolicy;
   readonly #clock: RetryClock;
   readonly #signal: AbortSignal;
-  #startedAt: number;
+  /** `undefined` from progress to the next failure. */
+  #startedAt: number | undefined;
   #failed = 0;
 
   constructor(policy: RetryPolicy, clock: RetryClock, signal: AbortSignal) {
@@ -80,6 +80,7 @@ class Attempts {
     this.#failed += 1;
     if (!isRetryable(error) || this.#failed >= this.#policy.tries) throw error;
     const wait = waitMilliseconds(this.#policy, this.#failed, this.#clock.random());
+    this.#startedAt ??= this.#clock.now();
     if (this.#clock.now() - this.#startedAt + wait > this.#policy.withinMilliseconds) throw error;
     await this.#clock.pause(wait, this.#signal);
   }
@@ -87,7 +88,7 @@ class Attempts {
   /** The call got on: what failed before does not count any more. */
   progressed(): void {
     this.#failed = 0;
-    this.#startedAt = this.#clock.now();
+    this.#startedAt = undefined;
   }
 }
 
@@ -144,12 +145,13 @@ class RetryingDestination implements Destination {
     }
   }
 
-  async *list(prefix: string, options: CallOptions): AsyncGenerator<Entry, void> {
+  async *list(prefix: string, options: ListOptions): AsyncGenerator<Entry, void> {
     const attempts = this.#attempts(options);
     let last: Key | undefined;
     for (;;) {
       try {
-        for await (const entry of entriesAfter(last, this.#inner.list(prefix, options))) {
+        const entries = this.#inner.list(prefix, options);
+        for await (const entry of last === undefined ? entries : entriesAfter(last, entries)) {
           last = entry.key;
           yield entry;
           attempts.progressed();

@@ -11,6 +11,11 @@ export function manifestPrefix(host: string): string {
   return `${host}/manifest/`;
 }
 
+/** Whether a folder, as a listing names it, is that of the manifests of a host. */
+export function isManifestFolder(folder: string): boolean {
+  return folder === manifestPrefix(folder.slice(0, folder.indexOf("/")));
+}
+
 /**
  * What lies beside the copies: `complete` describes a copy; `unfinished` says that the object under the key is no copy,
  * because it is still being written or already being removed.

@@ -1,12 +1,13 @@
 import { type Interval, isInterval } from "./interval.ts";
 import { type Key, toKey } from "./key.ts";
-import { formatStamp, type NameTime, parseStamp, STAMP_PATTERN, type Stamp, timeAfter } from "./timestamp.ts";
+import { formatStamp, isStamp, type NameTime, parseStamp, STAMP_PATTERN, type Stamp, timeAfter } from "./timestamp.ts";
 
 /** What compression and encryption leave at the end of a name; `.bz` is the predecessor's bzip2. */
 const SUFFIXES = String.raw`((?:\.(?:gz|bz|zst|xz|lz4))?(?:\.gpg)?)`;
 
 const FILES_NAME = new RegExp(`^(.*)-(${STAMP_PATTERN})\\.tar${SUFFIXES}$`, "s");
 const MYSQL_NAME = new RegExp(`^mysql-(${STAMP_PATTERN})\\.xbstream${SUFFIXES}$`);
+const TIMED_NAME = new RegExp(`(?:^mysql-(${STAMP_PATTERN})\\.xbstream|-(${STAMP_PATTERN})\\.tar)${SUFFIXES}$`);
 const BINLOG_NAME = new RegExp(`^(.+)\\.(\\d{6,10})${SUFFIXES}$`, "s");
 const ANY_NAME = new RegExp(`^(.+?)${SUFFIXES}$`, "s");
 
@@ -131,8 +132,9 @@ export function nameOf(key: Key): string {
 
 /** The stamp in the name of a files or MySQL copy; `undefined` for any other key. */
 export function stampOf(key: Key): Stamp | undefined {
-  const name = nameOf(key);
-  return (parseMysqlName(name) ?? parseFilesName(name))?.stamp;
+  const [, mysql, files] = TIMED_NAME.exec(nameOf(key)) ?? [];
+  const stamp = mysql ?? files;
+  return stamp !== undefined && isStamp(stamp) ? stamp : undefined;
 }
 
 /** The key without the suffixes of its name: what a binlog is called in its status. */

@@ -28,6 +28,7 @@ export function reconcile(status: Status<Copy>, objects: Iterable<StoredObject>)
 
 /** The predecessor records a binlog without the suffixes of its object: take them from the object, where there is exactly one. */
 export function locateBinlogs(status: Status<BinlogCopy>, objects: Iterable<StoredObject>): Status<BinlogCopy> {
+  if (status.copies.every(({ bytes }) => bytes !== undefined)) return status;
   const byRecord = Map.groupBy(objects, ({ key }) => withoutSuffixes(key));
   const located = status.copies.map((copy) => {
     if (copy.bytes !== undefined) return copy;

@@ -19,8 +19,8 @@ function join([year, ...rest]: Fields): Stamp {
 
 function split(stamp: Stamp): Fields | undefined {
   if (!WHOLE_STAMP.test(stamp)) return undefined;
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = stamp.split(/[-_]/).map(Number);
-  return [year, month, day, hour, minute, second];
+  const part = (from: number, to: number) => Number(stamp.slice(from, to));
+  return [part(0, 4), part(5, 7), part(8, 10), part(11, 13), part(14, 16), part(17, 19)];
 }
 
 function utcStamp(date: Date): Stamp {
@@ -34,15 +34,28 @@ function utcStamp(date: Date): Stamp {
   ]);
 }
 
+/** Whether a text is a stamp, and of a date that exists. */
+export function isStamp(text: string): boolean {
+  const fields = split(text);
+  return fields !== undefined && isDate(fields);
+}
+
 /** The stamp read as if it were UTC, where no hour is missing or comes twice; `undefined` when it is no date. */
 function asUtc(stamp: Stamp): Date | undefined {
   const fields = split(stamp);
-  if (fields === undefined) return undefined;
-  const [year, month, day, hour, minute, second] = fields;
+  return fields && isDate(fields) ? utc(fields) : undefined;
+}
+
+function utc([year, month, day, hour, minute, second]: Fields): Date {
   const date = new Date(0);
   date.setUTCFullYear(year, month - 1, day);
   date.setUTCHours(hour, minute, second);
-  return utcStamp(date) === stamp ? date : undefined;
+  return date;
+}
+
+function isDate([year, month, day, hour, minute, second]: Fields): boolean {
+  if (month < 1 || month > 12 || hour > 23 || minute > 59 || second > 59) return false;
+  return day >= 1 && (day <= 28 || day <= utc([year, month + 1, 0, 0, 0, 0]).getUTCDate());
 }
 
 /** Write `date` in local time, to the second. */
@@ -63,7 +76,7 @@ export function formatStamp(date: Date): Stamp {
  */
 export function parseStamp(stamp: Stamp): Date | undefined {
   const fields = split(stamp);
-  if (fields === undefined || asUtc(stamp) === undefined) return undefined;
+  if (fields === undefined || !isDate(fields)) return undefined;
   const [year, month, day, hour, minute, second] = fields;
   const date = new Date(0);
   date.setFullYear(year, month - 1, day);

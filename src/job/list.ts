@@ -1,9 +1,10 @@
 import type { CallOptions, Destination, Entry } from "../destination/destination.ts";
 import type { Copy, Media } from "../domain/copy.ts";
 import type { Key } from "../domain/key.ts";
+import { isManifestFolder } from "../domain/manifest.ts";
 import { parseCopyKey } from "../domain/names.ts";
 import { type Doubt, locateBinlogs, reconcile } from "../domain/reconcile.ts";
-import { type Status, statusOf } from "../domain/status.ts";
+import type { Status } from "../domain/status.ts";
 import { StatusStore, statusKey } from "../status/store.ts";
 
 /** One copy as a listing shows it. `doubt` says why it cannot be good. */
@@ -18,7 +19,9 @@ const ALL: readonly Media[] = ["files", "mysql", "binlog"];
 
 /** The copies of all hosts, or of one: what the status of each says, held against what is there. Changes nothing. */
 export async function listCopies(destination: Destination, { host, media, signal }: ListOptions): Promise<Listing> {
-  const entries = await Array.fromAsync(destination.list(host === undefined ? "" : `${host}/`, { signal }));
+  const entries = await Array.fromAsync(
+    destination.list(host === undefined ? "" : `${host}/`, { signal, skip: isManifestFolder }),
+  );
   const byHost = Map.groupBy(entries, ({ key }) => key.split("/")[0] ?? "");
   const found: Listing[] = [];
   for (const [name, objects] of [...byHost].sort(([left], [right]) => (left < right ? -1 : 1))) {
@@ -42,8 +45,7 @@ type HostOptions = CallOptions & { readonly host: string; readonly media: Media;
 async function listHost(destination: Destination, { host, media, objects, signal }: HostOptions): Promise<Listing> {
   const { status, warnings } = await new StatusStore(destination, { host, media }).load({ signal });
   const binlogs = status.copies.filter((copy) => copy.media === "binlog");
-  const others = status.copies.filter((copy) => copy.media !== "binlog");
-  const located: Status<Copy> = statusOf<Copy>([...others, ...locateBinlogs({ copies: binlogs }, objects).copies]);
+  const located: Status<Copy> = media === "binlog" ? locateBinlogs({ copies: binlogs }, objects) : status;
   const doubts = reconcile(located, objects);
   return { listed: located.copies.map((copy) => ({ copy, doubt: doubts.get(copy.key) })), warnings };
 }

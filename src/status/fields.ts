@@ -17,8 +17,9 @@ export class Fields {
   }
 
   #value(name: string): Json | undefined {
-    this.#asked.add(name);
-    return this.#object.get(name) ?? undefined;
+    const value = this.#object.get(name);
+    if (value !== undefined) this.#asked.add(name);
+    return value ?? undefined;
   }
 
   /** The error for a field that cannot be. */
@@ -28,7 +29,7 @@ export class Fields {
 
   /** Leave fields out of `rest()` that say nothing new. */
   ignore(...names: readonly string[]): void {
-    for (const name of names) this.#asked.add(name);
+    for (const name of names) this.#value(name);
   }
 
   text(name: string): string | undefined {
@@ -114,7 +115,9 @@ export class Fields {
 
   /** What nobody asked for, in its order; `undefined` when nothing is left. */
   rest(): JsonObject | undefined {
-    const left = [...this.#object].filter(([name]) => !this.#asked.has(name));
-    return left.length === 0 ? undefined : new Map(left);
+    if (this.#asked.size === this.#object.size) return undefined;
+    let left: Map<string, Json> | undefined;
+    for (const [name, value] of this.#object) if (!this.#asked.has(name)) (left ??= new Map()).set(name, value);
+    return left;
   }
 }

@@ -36,7 +36,9 @@ function withMaps(value: unknown, depth = 0): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (depth === MAX_DEPTH) throw new RangeError("it nests too deep");
   if (Array.isArray(value)) return value.map((member) => withMaps(member, depth + 1));
-  return new Map(Object.entries(value).map(([key, member]) => [key, withMaps(member, depth + 1)]));
+  const map = new Map<string, unknown>();
+  for (const key of Object.keys(value)) map.set(key, withMaps((value as Record<string, unknown>)[key], depth + 1));
+  return map;
 }
 
 /**

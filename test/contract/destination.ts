@@ -298,6 +298,12 @@ export function destinationContract(name: string, open: () => Promise<Opened>, e
         expect(await listed("h/binlog/mysql-bin.00000")).toEqual(many.slice(0, 10));
       });
 
+      test("list() leaves out nothing but what is in skipped folders", async () => {
+        for (const key of keys("h/a/x", "h/b/x", "h/b/y/z", "h/bb", "i/b/x")) await put(key, "x");
+        const found = await keysOf(destination.list("", { signal, skip: (folder) => folder === "h/b/" }));
+        expect(found.filter((key) => !key.startsWith("h/b/"))).toEqual(["h/a/x", "h/bb", "i/b/x"]);
+      });
+
       test("list() can be left early", async () => {
         for (const key of keys("h/a", "h/b", "h/c")) await put(key, "x");
         for await (const { key } of destination.list("", { signal })) {

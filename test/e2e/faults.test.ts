@@ -110,7 +110,8 @@ test("backup goes on with the other directories when one fails", async () => {
   expect(result.exitCode).not.toBe(0);
   expect(result.stderr.trim().split("\n")).toHaveLength(1);
   expect(result.stderr).toContain(sandbox.path("missing"));
-  expect((await copiesOf(sandbox)).map((copy) => copy.directory)).toEqual([source, other]);
+  const directories = (await copiesOf(sandbox)).map((copy) => copy.directory);
+  expect(new Set(directories)).toEqual(new Set([source, other]));
 });
 
 test("backup stores nothing when the destination is full", async () => {

@@ -32,7 +32,7 @@ export async function check({ json }: { readonly json?: true }, invocation: Invo
   if (json === true) {
     terminal.print(JSON.stringify(findings.map(jsonOf), null, 2));
   } else {
-    for (const line of findingTable(findings)) terminal.print(line);
+    terminal.print(findingTable(findings).join("\n"));
   }
   const failed = findings.find(({ result }) => result === "failed");
   return failed === undefined ? 0 : exitStatusOf(failed.error);

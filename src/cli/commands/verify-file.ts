@@ -36,7 +36,7 @@ export async function verifyFile({ copy, hostname, json }: VerifyOptions, invoca
   }
   terminal.draw("");
   if (json === true) terminal.print(JSON.stringify(results.map(jsonOf), null, 4));
-  else for (const line of table(results)) terminal.print(line);
+  else terminal.print(table(results).join("\n"));
   const bad = results.find(({ error }) => error !== undefined);
   return bad === undefined ? 0 : exitStatusOf(bad.error);
 }

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { createLog, redactor } from "../../../src/cli/log.ts";
+import { createLog } from "../../../src/cli/log.ts";
+import { redactor } from "../../../src/cli/redactor.ts";
 import { Secret } from "../../../src/domain/secret.ts";
 
 function logged(level: "debug" | "info" | "warn"): string[] {
