@@ -21,8 +21,8 @@ node_modules/.installed: package.json package-lock.json .npmrc
 	npm install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@
 
-dist/main.js: node_modules/.installed $(SOURCES) rolldown.config.ts package.json
-	rolldown --config rolldown.config.ts --log-level warn
+dist/main.js: node_modules/.installed $(SOURCES) .rolldown.config.ts package.json
+	rolldown --config .rolldown.config.ts --log-level warn
 
 bin/twindb-backup: src/launcher.sh
 	mkdir -p bin
