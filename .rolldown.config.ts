@@ -7,13 +7,13 @@ import { defineConfig } from "rolldown";
 export default defineConfig({
   input: { main: "src/main.ts", "reader-thread": "src/lib/reader-thread.ts" },
   platform: "node",
-  // Optional parts of ssh2, which it does without.
-  external: ["cpu-features", /\.node$/],
+  // Loaded by few commands, and they look for files of their own beside them.
+  external: ["ssh2", "mysql2/promise"],
   output: {
     dir: "dist",
     entryFileNames: ({ name }) => (name === "main" ? "main.js" : `parts/${name}.js`),
     chunkFileNames: "parts/[name].js",
     cleanDir: true,
-    minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
+    comments: false,
   },
 });

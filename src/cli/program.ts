@@ -154,6 +154,11 @@ function build(start: (work: Work) => void): Command {
 
 async function perform(work: Work, globals: Globals): Promise<number> {
   const terminal = new Terminal();
+  // A defect in a callback of a library: programs of ours are ended by their guard, leftovers are swept by the next run.
+  process.once("uncaughtException", (error) => {
+    terminal.fail(error);
+    process.exit(EXIT_STATUS.FAILED);
+  });
   const signal = abortOnSignals();
   try {
     const status = await work({ terminal, signal, configPath: globals.config, debug: globals.debug === true });
