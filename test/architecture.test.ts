@@ -12,8 +12,10 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   domain: [],
   lib: ["domain"],
   destination: ["domain", "lib"],
+  engine: ["domain", "lib"],
+  mysql: ["domain", "lib"],
   modifier: ["domain", "lib"],
-  source: ["domain", "lib"],
+  source: ["domain", "lib", "engine/engine.ts", "mysql/client.ts"],
   status: ["domain", "lib", "destination/destination.ts"],
   config: ["domain", "lib", "destination/options.ts", "modifier/options.ts"],
   job: [
@@ -23,10 +25,12 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "modifier/chain.ts",
     "modifier/modifier.ts",
     "source/source.ts",
+    "engine/engine.ts",
+    "mysql/client.ts",
     "status/store.ts",
     "status/manifests.ts",
   ],
-  cli: ["domain", "lib", "destination", "modifier", "source", "status", "config", "job"],
+  cli: ["domain", "lib", "destination", "modifier", "source", "engine", "mysql", "status", "config", "job"],
   "main.ts": ["domain", "lib", "cli"],
 };
 
@@ -34,6 +38,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 const OWNERS: Readonly<Record<string, string>> = {
   "../package.json": "cli/version.ts",
   commander: "cli/program.ts",
+  "mysql2/promise": "mysql/client.ts",
   pino: "cli/log.ts",
   "proper-lockfile": "lib/lock.ts",
   ssh2: "lib/ssh.ts",

@@ -51,6 +51,12 @@ export type MysqlOptions = {
   readonly fullBackupDays: number | undefined;
   /** Days that copies of binary logs are kept. */
   readonly expireLogDays: number;
+  /** What an increment is taken from: the last full copy, or the last copy whatever it is. */
+  readonly incrementalFrom: "full" | "last";
+  /** Leave out values that look like secrets from the server's config files, in copies that are not encrypted. */
+  readonly maskSecrets: boolean;
+  /** Longest wait, in seconds, for a cluster's node to catch up after a copy. */
+  readonly galeraWaitSeconds: number;
   readonly parallel: number | undefined;
   readonly xtrabackupBinary: string | undefined;
   readonly xbstreamBinary: string | undefined;

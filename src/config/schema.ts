@@ -19,6 +19,7 @@ const BOOLEANS: Readonly<Record<string, boolean>> = {
 
 const KINDS = ["local", "ssh", "s3", "gcs", "az"] as const;
 const ENGINES = ["auto", "xtrabackup", "mariadb-backup", "clone"] as const;
+const INCREMENT_BASES = ["full", "last"] as const;
 const TRANSPORTS = ["datadog", "statsd", "prometheus"] as const;
 
 function show(value: unknown): string {
@@ -194,6 +195,9 @@ const SECTIONS = {
     socket: maybe(path),
     engine: v.optional(choice(ENGINES), "auto"),
     parallel: v.optional(integer(1)),
+    incremental_from: v.optional(choice(INCREMENT_BASES), "full"),
+    mask_secrets: v.optional(flag, "yes"),
+    galera_wait: v.optional(count, "900"),
   }),
   compression: v.object({
     program: v.optional(choice(COMPRESSORS), "gzip"),

@@ -97,6 +97,9 @@ function mysqlOf(mysql: Settings["mysql"]): MysqlOptions {
     fullBackupDays: mysql.full_backup_days,
     expireLogDays: mysql.expire_log_days,
     parallel: mysql.parallel,
+    incrementalFrom: mysql.incremental_from,
+    maskSecrets: mysql.mask_secrets,
+    galeraWaitSeconds: mysql.galera_wait,
     xtrabackupBinary: mysql.xtrabackup_binary,
     xbstreamBinary: mysql.xbstream_binary,
   };

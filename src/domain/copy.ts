@@ -69,7 +69,9 @@ type MysqlFacts = StoredFacts & {
   readonly galeraVersion: string | undefined;
   readonly serverVersion: string | undefined;
   readonly serverUuid: string | undefined;
-  /** What the stream is, such as `xbstream`; unknown for a copy of the predecessor. */
+  /** See `ServerFacts`. */
+  readonly datadirId: string | undefined;
+  /** What the stream is, `xbstream` or `tar`; unknown for a copy of the predecessor. */
   readonly format: string | undefined;
   /** Text of the server's config files by absolute path. */
   readonly config: ReadonlyMap<string, string>;

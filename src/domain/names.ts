@@ -6,7 +6,7 @@ import { formatStamp, isStamp, type NameTime, parseStamp, STAMP_PATTERN, type St
 const SUFFIXES = String.raw`((?:\.(?:gz|bz|zst|xz|lz4))?(?:\.gpg)?)`;
 
 const FILES_NAME = new RegExp(`^(.*)-(${STAMP_PATTERN})\\.tar${SUFFIXES}$`, "s");
-const MYSQL_NAME = new RegExp(`^mysql-(${STAMP_PATTERN})\\.xbstream${SUFFIXES}$`);
+const MYSQL_NAME = new RegExp(`^mysql-(${STAMP_PATTERN})\\.(?:xbstream|tar)${SUFFIXES}$`);
 const TIMED_NAME = new RegExp(`(?:^mysql-(${STAMP_PATTERN})\\.xbstream|-(${STAMP_PATTERN})\\.tar)${SUFFIXES}$`);
 const BINLOG_NAME = new RegExp(`^(.+)\\.(\\d{6,10})${SUFFIXES}$`, "s");
 const ANY_NAME = new RegExp(`^(.+?)${SUFFIXES}$`, "s");
@@ -44,9 +44,9 @@ export function filesName(directory: string, takenAt: Date): string {
   return `${directoryCode(directory)}-${formatStamp(takenAt)}.tar`;
 }
 
-/** Start of the name of a MySQL copy: `mysql-2026-11-21_02_36_45.xbstream`. */
-export function mysqlName(takenAt: Date): string {
-  return `mysql-${formatStamp(takenAt)}.xbstream`;
+/** Start of the name of a MySQL copy: `mysql-2026-11-21_02_36_45.xbstream`; `format` is that of its stream. */
+export function mysqlName(takenAt: Date, format: "xbstream" | "tar" = "xbstream"): string {
+  return `mysql-${formatStamp(takenAt)}.${format}`;
 }
 
 /** Read the name of a files copy; `undefined` when it is none. */

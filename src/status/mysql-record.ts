@@ -58,6 +58,7 @@ function readServer(key: Key, fields: Fields) {
     galeraVersion: fields.text("wsrep_provider_version"),
     serverVersion: fields.text("server_version"),
     serverUuid: fields.text("server_uuid"),
+    datadirId: fields.text("datadir_id"),
     format: fields.text("format"),
     config: readConfig(key, fields),
   } as const;
@@ -114,6 +115,7 @@ export const MYSQL_RECORD: RecordCodec<MysqlCopy> = {
         gtid: copy.gtid,
         server_version: copy.serverVersion,
         server_uuid: copy.serverUuid,
+        datadir_id: copy.datadirId,
         format: copy.format,
       }),
     ),

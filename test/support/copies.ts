@@ -57,6 +57,7 @@ export function fullCopy(takenAt: Date, facts: Partial<MysqlFullCopy> = {}): Mys
     galeraVersion: undefined,
     serverVersion: undefined,
     serverUuid: undefined,
+    datadirId: undefined,
     format: undefined,
     config: new Map(),
     ...facts,
