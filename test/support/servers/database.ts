@@ -31,7 +31,7 @@ export type Database = {
   /** Command of its client, without arguments. */
   readonly client: string;
   /** Run statements with the client. @returns its rows: values parted by tabs, without names of columns. */
-  sql(text: string): Promise<string>;
+  readonly sql: (text: string) => Promise<string>;
   /** Shut down cleanly and remove the scratch directory; a data directory that was given stays where it is. */
   stop(): Promise<void>;
   /** Shut down cleanly, and leave the files. */

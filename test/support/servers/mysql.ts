@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { userInfo } from "node:os";
 import { join } from "node:path";
-import { type Database, type DatabaseOptions, isRoot, type Product, startDatabase } from "./database.ts";
+import { type Database, type DatabaseOptions, type Product, startDatabase } from "./database.ts";
 import { binDirectory, isUnpacked } from "./elsewhere.ts";
 
 const NAME = "mysql-9";
