@@ -1,8 +1,9 @@
 import type { Config } from "../config/options.ts";
 import type { Destination } from "../destination/destination.ts";
 import type { Interval } from "../domain/interval.ts";
-import { backupFiles, type LocalShelf } from "../job/backup-files.ts";
+import { backupFiles } from "../job/backup-files.ts";
 import type { Part } from "../job/run.ts";
+import type { LocalShelf } from "../job/take-copy.ts";
 import { compress } from "../modifier/compress.ts";
 import { openGpg } from "../modifier/gpg.ts";
 import type { Modifier } from "../modifier/modifier.ts";

@@ -1,6 +1,6 @@
 import { copyKey } from "../domain/names.ts";
 import { decideLocal, type RetentionPolicy } from "../domain/retention.ts";
-import type { LocalShelf } from "../job/backup-files.ts";
+import type { LocalShelf } from "../job/take-copy.ts";
 import { keepLocal } from "../modifier/keep-local.ts";
 import { listLocal, removeLocal, sweepKeepLocal } from "../modifier/kept-copies.ts";
 

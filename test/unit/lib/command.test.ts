@@ -82,6 +82,22 @@ describe("run()", () => {
     expect(seen).toEqual([{ warning: true, exitCode: 1, stderr: "file changed\n" }]);
   });
 
+  test("run() fails with what its end is found to be worth, after the last byte", async () => {
+    const seen: string[] = [];
+    const content = run(sh("printf whole"), {
+      signal,
+      onFinish: async () => {
+        await sleep(10);
+        throw new Error("not complete");
+      },
+    });
+    const reading = (async () => {
+      for await (const chunk of content) seen.push(Buffer.from(chunk).toString());
+    })();
+    await expect(reading).rejects.toThrow("not complete");
+    expect(seen).toEqual(["whole"]);
+  });
+
   test("run() drains a flood on stderr and keeps its end", async () => {
     const seen: Finished[] = [];
     const flood = sh("yes noise | head -c 30000000 >&2; printf ok; echo last >&2");
