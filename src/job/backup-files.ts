@@ -1,5 +1,5 @@
 import type { FilesCopy } from "../domain/copy.ts";
-import { directoryCode, filesName, nameOf, parseFilesName, uniqueTimestamp } from "../domain/names.ts";
+import { directoryCode, filesName, parseFilesName, uniqueTimestamp } from "../domain/names.ts";
 import type { Source } from "../source/source.ts";
 import { type Backup, type Before, prepareBackup, takeCopy } from "./take-copy.ts";
 
@@ -17,7 +17,7 @@ export type FilesBackup = Backup<"files"> & {
 /** Back up each directory, expire what retention no longer wants. One failing directory does not keep the others from running. */
 export async function backupFiles(backup: FilesBackup): Promise<void> {
   const before = await prepareBackup(backup, "files");
-  const names = new Set(before.objects.map(({ key }) => nameOf(key)));
+  const names = new Set(before.names);
   for (const directory of backup.directories) {
     try {
       await backupDirectory(backup, directory, { before, names });

@@ -2,7 +2,7 @@ import type { CopyOf } from "../domain/copy.ts";
 import { BackupError } from "../domain/errors.ts";
 import type { Interval } from "../domain/interval.ts";
 import { type Key, toKey } from "../domain/key.ts";
-import { copyKey } from "../domain/names.ts";
+import { copyKey, nameOf } from "../domain/names.ts";
 import { type Doubt, reconcile } from "../domain/reconcile.ts";
 import { decide, expiredOf, type RetentionPolicy, type TimedCopy } from "../domain/retention.ts";
 import type { Status } from "../domain/status.ts";
@@ -45,7 +45,11 @@ export type Backup<M extends TimedMedia> = {
 };
 
 /** What is known before the first copy of a run. */
-export type Before<C extends TimedCopy> = Adopted<C> & { readonly doubts: ReadonlyMap<Key, Doubt> };
+export type Before<C extends TimedCopy> = Adopted<C> & {
+  readonly doubts: ReadonlyMap<Key, Doubt>;
+  /** Every name that is taken: by an object, or by a record whose object is gone. */
+  readonly names: ReadonlySet<string>;
+};
 
 /** The part of a record that every copy of a run gets in the same way. */
 type Stored<M extends TimedMedia> = Digest & {
@@ -101,7 +105,10 @@ export async function prepareBackup<M extends TimedMedia>(
   if (adopted.doubtful) backup.onFailure(untrusted(shelf.host, media));
   const doubts = reconcile(adopted.status, adopted.objects);
   for (const [key, doubt] of doubts) log.warn(DOUBTS[doubt](key, media));
-  return { ...adopted, status: { copies: adopted.status.copies.filter(isTimed) }, doubts };
+  const copies = adopted.status.copies.filter(isTimed);
+  const keys = [...adopted.objects.map(({ key }) => key), ...copies.map((copy: TimedCopy) => copy.key)];
+  const names = new Set(keys.map(nameOf));
+  return { ...adopted, status: { copies }, doubts, names };
 }
 
 function untrusted(host: string, media: TimedMedia): BackupError {

@@ -1,0 +1,150 @@
+import * as fc from "fast-check";
+import { expect, test } from "vitest";
+import type { MysqlCopy } from "../../src/domain/copy.ts";
+import type { Interval } from "../../src/domain/interval.ts";
+import type { Key } from "../../src/domain/key.ts";
+import { ancestorsOf, type RetentionPolicy } from "../../src/domain/retention.ts";
+import { withVerification } from "../../src/domain/status.ts";
+import { MysqlWorld, type ToolFault } from "../support/mysql-world.ts";
+
+const { signal } = new AbortController();
+const HOUR_MS = 3_600_000;
+
+/** What happens before a run, and what befalls it. */
+type Step = {
+  readonly interval: Interval;
+  readonly hours: number;
+  readonly tool: ToolFault;
+  /** The change before which the run is killed, or that fails. */
+  readonly fault: { readonly change: number; readonly isFatal: boolean } | undefined;
+  /** What hits one of the copies, or the status, or the server. */
+  readonly blow: "vanish" | "broken" | "torn" | "replaced" | undefined;
+  readonly victim: number;
+};
+
+type Settings = {
+  readonly retention: RetentionPolicy;
+  readonly fullBackup: Interval;
+  readonly incrementalFrom: "full" | "last";
+};
+
+/** What was done to copies from outside; what the tool is not to blame for. */
+type Injuries = { readonly keys: Set<Key>; torn: boolean };
+
+const rarely = <T>(value: fc.Arbitrary<T>, weight = 1) =>
+  fc.oneof({ weight: 6, arbitrary: fc.constant(undefined) }, { weight, arbitrary: value });
+
+const steps: fc.Arbitrary<Step> = fc.record({
+  interval: fc.constantFrom("hourly", "hourly", "hourly", "daily", "weekly"),
+  hours: fc.constantFrom(1, 1, 1, 5, 24, 0, -1, -30),
+  tool: rarely(fc.constantFrom("open", "content")),
+  fault: rarely(fc.record({ change: fc.nat(14), isFatal: fc.boolean() }), 2),
+  blow: rarely(fc.constantFrom("vanish", "broken", "torn", "replaced"), 2),
+  victim: fc.nat(20),
+});
+
+const settings: fc.Arbitrary<Settings> = fc.record({
+  retention: fc.record({
+    hourly: fc.nat(3),
+    daily: fc.nat(2),
+    weekly: fc.nat(1),
+    monthly: fc.constant(1),
+    yearly: fc.constant(0),
+  }),
+  fullBackup: fc.constantFrom("daily", "weekly"),
+  incrementalFrom: fc.constantFrom("full", "last"),
+});
+
+async function strike(world: MysqlWorld, { blow, victim }: Step, injuries: Injuries): Promise<void> {
+  const copies = await world.copies();
+  const copy = copies[victim % Math.max(1, copies.length)];
+  if (blow === "torn") {
+    await world.tearStatus();
+    injuries.torn = true;
+  }
+  if (blow === "replaced") world.server = { ...world.server, datadirId: `64:2:${victim}` };
+  if (copy === undefined || (blow !== "vanish" && blow !== "broken")) return;
+  injuries.keys.add(copy.key);
+  if (blow === "vanish") await world.destination.remove(copy.key, { signal });
+  const verified = { at: world.now, ok: false, level: "boot" };
+  if (blow === "broken") await world.shelf.status.update((now) => withVerification(now, copy.key, verified), { signal });
+}
+
+/** What a restore of a copy needs: itself and its ancestors, whose streams follow each other without a gap. */
+async function expectRestorable(world: MysqlWorld, copy: MysqlCopy, ancestors: readonly MysqlCopy[]): Promise<void> {
+  const chain = [...ancestors.toReversed(), copy];
+  let place = "0";
+  for (const { key } of chain) {
+    const delta = await world.delta(key);
+    expect(delta, `${key}, needed by ${copy.key}`).toBeDefined();
+    expect(delta?.from).toBe(place);
+    place = delta?.to ?? "";
+  }
+}
+
+async function expectLaws(world: MysqlWorld, injuries: Injuries): Promise<void> {
+  const copies = await world.copies();
+  const byKey = new Map(copies.map((copy) => [copy.key, copy]));
+  for (const copy of copies) {
+    const ancestors = ancestorsOf(copy, byKey);
+    if (ancestors === undefined) {
+      // Only a status that was torn may lose the record of a copy, and then of one whose object is gone.
+      expect(injuries, `the parent of ${copy.key} is not listed`).toMatchObject({ torn: true });
+      expect(injuries.keys.size).toBeGreaterThan(0);
+    } else if (![copy, ...ancestors].some(({ key }) => injuries.keys.has(key))) {
+      await expectRestorable(world, copy, ancestors);
+    }
+  }
+}
+
+/** One run of a history. @returns whether it went without failure. */
+async function live(world: MysqlWorld, step: Step, { injuries, ...options }: Settings & { injuries: Injuries }) {
+  const { destination } = world;
+  world.now = new Date(world.now.getTime() + step.hours * HOUR_MS);
+  world.lsn += 10n;
+  await strike(world, step, injuries);
+  const before = await world.copies();
+  const isTorn = step.blow === "torn" && before.length > 0;
+  destination.changesLeft = step.fault?.change ?? Number.POSITIVE_INFINITY;
+  destination.isFatal = step.fault?.isFatal ?? true;
+  const went = await world.run(step.interval, { ...options, fault: step.tool });
+  destination.changesLeft = Number.POSITIVE_INFINITY;
+
+  const after = await world.copies();
+  // Not what an earlier run had stored, and this one took up.
+  const added = after.filter(({ toLsn }) => toLsn === world.lsn);
+  if (went) expect(added).toHaveLength(1);
+  if (step.tool !== undefined) expect(went).toBe(false);
+  if (isTorn) {
+    expect(went).toBe(false);
+    for (const { kind } of added) expect(kind).toBe("full");
+    const objects = new Set(await world.objects());
+    for (const { key } of before) expect(objects.has(key) || injuries.keys.has(key), key).toBe(true);
+  }
+  for (const copy of added) expectSoundParent(copy, after, injuries);
+  return went;
+}
+
+/** A new increment stands on what was sound, and comes from the server as it is. */
+function expectSoundParent(copy: MysqlCopy, copies: readonly MysqlCopy[], { keys }: Injuries): void {
+  if (copy.kind === "full") return;
+  const byKey = new Map(copies.map((each) => [each.key, each]));
+  const ancestors = ancestorsOf(copy, byKey) ?? [];
+  expect(ancestors.length).toBeGreaterThan(0);
+  for (const { key } of ancestors) expect(keys.has(key), `${copy.key} was taken on ${key}`).toBe(false);
+  expect(ancestors[0]).toMatchObject({ datadirId: copy.datadirId, toLsn: copy.fromLsn });
+}
+
+test("backupMysql() keeps every listed copy restorable, through any history of runs and faults", async () => {
+  await fc.assert(
+    fc.asyncProperty(settings, fc.array(steps, { minLength: 2, maxLength: 9 }), async (options, history) => {
+      const world = new MysqlWorld();
+      const injuries: Injuries = { keys: new Set(), torn: false };
+      for (const step of history) {
+        await live(world, step, { ...options, injuries });
+        await expectLaws(world, injuries);
+      }
+    }),
+    { numRuns: 1000 },
+  );
+});
