@@ -2,9 +2,10 @@ import type { CopyOf } from "../domain/copy.ts";
 import { BackupError } from "../domain/errors.ts";
 import type { Interval } from "../domain/interval.ts";
 import { type Key, toKey } from "../domain/key.ts";
+import { parseManifestKey } from "../domain/manifest.ts";
 import { copyKey, nameOf } from "../domain/names.ts";
-import { type Doubt, reconcile } from "../domain/reconcile.ts";
-import { decide, expiredOf, type RetentionPolicy, type TimedCopy } from "../domain/retention.ts";
+import { type Doubt, reconcile, type StoredObject } from "../domain/reconcile.ts";
+import { decide, expiredOf, parentOf, type RetentionPolicy, type TimedCopy } from "../domain/retention.ts";
 import type { Status } from "../domain/status.ts";
 import type { Digest } from "../lib/bytes.ts";
 import type { Log } from "../lib/log.ts";
@@ -47,7 +48,7 @@ export type Backup<M extends TimedMedia> = {
 /** What is known before the first copy of a run. */
 export type Before<C extends TimedCopy> = Adopted<C> & {
   readonly doubts: ReadonlyMap<Key, Doubt>;
-  /** Every name that is taken: by an object, or by a record whose object is gone. */
+  /** Every name that is taken, also when its object is gone. */
   readonly names: ReadonlySet<string>;
 };
 
@@ -106,9 +107,13 @@ export async function prepareBackup<M extends TimedMedia>(
   const doubts = reconcile(adopted.status, adopted.objects);
   for (const [key, doubt] of doubts) log.warn(DOUBTS[doubt](key, media));
   const copies = adopted.status.copies.filter(isTimed);
-  const keys = [...adopted.objects.map(({ key }) => key), ...copies.map((copy: TimedCopy) => copy.key)];
-  const names = new Set(keys.map(nameOf));
-  return { ...adopted, status: { copies }, doubts, names };
+  return { ...adopted, status: { copies }, doubts, names: namesTaken(copies, adopted.objects) };
+}
+
+/** A name is never given a second time, be it that its object is gone: what was taken against the old one would seem to fit the new one. */
+function namesTaken(copies: readonly TimedCopy[], objects: readonly StoredObject[]): Set<string> {
+  const keys = objects.map(({ key }) => parseManifestKey(key)?.key ?? key);
+  return new Set([...keys, ...copies.flatMap((copy) => [copy.key, parentOf(copy) ?? copy.key])].map(nameOf));
 }
 
 function untrusted(host: string, media: TimedMedia): BackupError {

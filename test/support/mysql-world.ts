@@ -4,7 +4,7 @@ import type { Interval } from "../../src/domain/interval.ts";
 import { type Key, toKey } from "../../src/domain/key.ts";
 import type { RetentionPolicy } from "../../src/domain/retention.ts";
 import type { ServerFacts } from "../../src/domain/server.ts";
-import { type Capturing, backupMysql, type MysqlBackup } from "../../src/job/backup-mysql.ts";
+import { backupMysql, type Capturing, type MysqlBackup } from "../../src/job/backup-mysql.ts";
 import type { ByteStream } from "../../src/lib/bytes.ts";
 import type { Source } from "../../src/source/source.ts";
 import { MemoryDestination } from "./memory-destination.ts";
