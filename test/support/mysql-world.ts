@@ -11,9 +11,10 @@ import { MemoryDestination } from "./memory-destination.ts";
 import { shelfOn } from "./shelves.ts";
 
 const { signal } = new AbortController();
+const HOUR_MS = 3_600_000;
 
 /** A destination whose user dies before its n-th change, or whose n-th change fails once. */
-export class MortalDestination extends MemoryDestination {
+class MortalDestination extends MemoryDestination {
   /** Changes until the fault. */
   changesLeft = Number.POSITIVE_INFINITY;
   /** Whether no call after the fault succeeds either, as when the run was killed. */
@@ -48,11 +49,14 @@ export class MortalDestination extends MemoryDestination {
 /** What a simulated stream holds: where it starts and where it ends. */
 type Delta = { readonly from: string; readonly to: string };
 
+/** The change before which the run is killed, or that fails once. */
+export type StoreFault = { readonly change: number; readonly isFatal: boolean };
+
 /** What goes wrong in a run of the tool. */
-export type ToolFault = "open" | "content" | undefined;
+export type ToolFault = "open" | "content" | "once" | undefined;
 
 export type RunOptions = { readonly retention: RetentionPolicy; readonly fault?: ToolFault } & Partial<
-  Pick<MysqlBackup, "fullBackup" | "incrementalFrom" | "isForced" | "fullBackupDays">
+  Pick<MysqlBackup, "fullBackup" | "incrementalFrom" | "isForced" | "isTransient" | "pauseMs" | "serverConfig">
 >;
 
 /** A server that moves on, a clock, and a destination: all that backups of a server need but the tool's bytes. */
@@ -73,6 +77,14 @@ export class MysqlWorld {
     galeraVersion: undefined,
   };
   readonly failures: unknown[] = [];
+  /** How often a run of the tool was opened. */
+  opened = 0;
+
+  /** Let time go by; the server works meanwhile. */
+  pass(hours: number): void {
+    this.now = new Date(this.now.getTime() + hours * HOUR_MS);
+    this.lsn += 10n;
+  }
 
   /** One run. @returns whether it went without any failure. */
   async run(interval: Interval, { retention, fault, ...plan }: RunOptions): Promise<boolean> {
@@ -109,6 +121,15 @@ export class MysqlWorld {
     return this.failures.length === 0;
   }
 
+  /** One run that meets a fault of the destination, if any. @returns whether it went without any failure. */
+  async runThrough(fault: StoreFault | undefined, interval: Interval, options: RunOptions): Promise<boolean> {
+    this.destination.changesLeft = fault?.change ?? Number.POSITIVE_INFINITY;
+    this.destination.isFatal = fault?.isFatal ?? true;
+    const went = await this.run(interval, options);
+    this.destination.changesLeft = Number.POSITIVE_INFINITY;
+    return went;
+  }
+
   /** Where the stored stream starts and ends; `undefined` when it is gone. */
   async delta(key: Key): Promise<Delta | undefined> {
     const small = await this.destination.readSmall(key, { signal });
@@ -132,11 +153,13 @@ export class MysqlWorld {
   }
 
   #source({ name, incrementalLsn = 0n }: Capturing, fault: ToolFault): Source<MysqlCaptureFacts> {
+    const isFailing = fault === "content" || (fault === "once" && this.opened === 0);
+    this.opened += 1;
     const delta: Delta = { from: String(incrementalLsn), to: String(this.lsn) };
     async function* content(): AsyncGenerator<Uint8Array, void> {
       const bytes = Buffer.from(JSON.stringify(delta));
       yield bytes.subarray(0, 5);
-      if (fault === "content") throw new Error("the tool failed");
+      if (isFailing) throw new Error("the tool failed");
       yield bytes.subarray(5);
     }
     const facts = this.#facts(delta);
