@@ -174,3 +174,11 @@ export function explainBackup(error: unknown, engine: Pick<Engine, "hintFor">): 
   const hint = engine.hintFor(error.stderrTail);
   return hint === undefined ? error : new BackupError(error.code, error.message, { hint, cause: error });
 }
+
+/** What a tool says whose session the cluster ended, because a change from another node could not wait for the backup. */
+const CLUSTER_ABORT = /Query execution was interrupted|Deadlock found|Connection was killed|WSREP.*abort/i;
+
+/** Whether a copy failed because the cluster ended it: another try may succeed. */
+export function isClusterAbort(error: unknown): boolean {
+  return error instanceof CommandError && CLUSTER_ABORT.test(error.stderrTail);
+}
