@@ -12,7 +12,7 @@ import { clusterState, clusterWarning, desync, refusal, undoDesync } from "../my
 import { checkGrants } from "../mysql/grants.ts";
 import { maskSecrets, readServerConfig } from "../mysql/server-config.ts";
 import { binlogGtidAt, readServerFacts, vendorOf } from "../mysql/server-facts.ts";
-import { explainBackup, isClusterAbort, mysqlSource } from "../source/mysql.ts";
+import { explainBackup, isClusterAbort, isRefusedIncrement, mysqlSource } from "../source/mysql.ts";
 import { cloneSource } from "../source/mysql-clone.ts";
 import { backupServices, type PartOptions } from "./backup-services.ts";
 import { type Context, openDestination } from "./context.ts";
@@ -84,6 +84,7 @@ async function openServer(options: MysqlOptions | undefined, opening: Opening) {
     serverConfig: () => configOf(sessions),
     openSource: sourceOf(sessions, found, serverFacts),
     isTransient: (error: unknown) => found.request.galera && isClusterAbort(error),
+    isRefused: isRefusedIncrement,
     explain: (error: unknown) => (engine === "clone" ? error : explainBackup(error, engine)),
   };
 }
@@ -139,7 +140,7 @@ function sourceOf(sessions: Sessions, { engine, request }: Found, serverFacts: (
   const { mysql, ask, open, log, signal } = sessions;
   return ({ incrementalLsn, ...capturing }: Capturing) => {
     if (engine === "clone") {
-      return cloneSource({ ...capturing, openClient: () => open({ signal }), serverFacts, log });
+      return cloneSource({ ...capturing, openClient: open, serverFacts, log });
     }
     const { defaultsFile, parallel, galeraWaitSeconds: waitSeconds } = mysql;
     const enter = () => desync(open, { waitSeconds, signal, warn: (text) => log.warn(text) });

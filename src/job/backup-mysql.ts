@@ -31,6 +31,8 @@ export type MysqlBackup = Backup<"mysql"> & {
   readonly openSource: (capturing: Capturing) => Source<MysqlCaptureFacts>;
   /** Whether a failure is the cluster's, which ended the tool for the sake of something more urgent. */
   readonly isTransient: (error: unknown) => boolean;
+  /** Whether the tool refused an increment that a full copy makes up for. */
+  readonly isRefused: (error: unknown) => boolean;
   /** Says what to do, by what the tool said. */
   readonly explain: (error: unknown) => unknown;
   /** Before another try. Default 30 seconds. */
@@ -43,20 +45,23 @@ const TRIES = 3;
 export async function backupMysql(backup: MysqlBackup): Promise<void> {
   const before = await prepareBackup(backup, "mysql");
   const config = await captureConfig(backup);
+  let isRefused = false;
   for (let attempt = 1; ; attempt++) {
     try {
-      await takeMysqlCopy(backup, before, config);
+      await takeMysqlCopy(backup, before, { config, isRefused });
       return;
     } catch (error) {
       backup.signal.throwIfAborted();
-      if (attempt === TRIES || !backup.isTransient(error)) throw backup.explain(error);
-      backup.log.warn(`The copy was ended by the cluster; trying again (${attempt + 1} of ${TRIES})`);
+      if (attempt === TRIES) throw backup.explain(error);
+      if (!isRefused && backup.isRefused(error)) isRefused = true;
+      else if (backup.isTransient(error)) await pause(backup, attempt);
+      else throw backup.explain(error);
     }
-    await pause(backup);
   }
 }
 
-async function pause({ pauseMs = 30_000, signal }: MysqlBackup): Promise<void> {
+async function pause({ pauseMs = 30_000, signal, log }: MysqlBackup, attempt: number): Promise<void> {
+  log.warn(`The copy was ended by the cluster; trying again (${attempt + 1} of ${TRIES})`);
   // The reason is thrown below, instead of the timer's own error.
   await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
   signal.throwIfAborted();
@@ -76,13 +81,13 @@ async function captureConfig(backup: MysqlBackup): Promise<MysqlCopy["config"]> 
 async function takeMysqlCopy(
   backup: MysqlBackup,
   before: Before<MysqlCopy>,
-  config: MysqlCopy["config"],
+  { config, isRefused }: { readonly config: MysqlCopy["config"]; readonly isRefused: boolean },
 ): Promise<void> {
   const startedAt = backup.now();
   const own = [...before.names].filter((name) => parseMysqlName(name) !== undefined);
   const { takenAt, clockBehind } = uniqueTimestamp(startedAt, own);
   const server = await backup.serverFacts();
-  const plan = planOf(backup, before, { server, clockBehind, now: startedAt });
+  const plan = planOf(backup, before, { server, clockBehind, now: startedAt, isRefused });
   const source = backup.openSource({
     name: mysqlName(takenAt, backup.tool.format),
     incrementalLsn: plan.kind === "incremental" ? plan.lsn : undefined,
@@ -104,10 +109,17 @@ async function takeMysqlCopy(
   });
 }
 
-type Now = { readonly server: ServerFacts; readonly clockBehind: boolean; readonly now: Date };
+type Now = {
+  readonly server: ServerFacts;
+  readonly clockBehind: boolean;
+  readonly now: Date;
+  readonly isRefused: boolean;
+};
 
 function planOf(backup: MysqlBackup, { status, doubtful, doubts }: Before<MysqlCopy>, now: Now): MysqlPlan {
-  const plan = planMysql(status.copies, { ...backup, ...now, isDoubtful: doubtful, doubts });
+  const plan: MysqlPlan = now.isRefused
+    ? { kind: "full", reason: "the tool refused an increment" }
+    : planMysql(status.copies, { ...backup, ...now, isDoubtful: doubtful, doubts });
   const why = plan.kind === "full" ? plan.reason : `on "${plan.parent.key}"`;
   backup.log.info(`taking ${plan.kind === "full" ? "a full copy" : "an increment"}: ${why}`);
   return plan;

@@ -18,8 +18,8 @@ import { readReport } from "./tar-report.ts";
 export type CloneOptions = {
   /** Start of the stored name, such as `mysql-2026-11-21_02_36_45.tar`. */
   readonly name: string;
-  /** Opens another session each time: one runs the statement, another one can end it. */
-  readonly openClient: () => Promise<Client>;
+  /** Opens another session each time: one runs the statement, another one can end it. Only `signal` ends a session. */
+  readonly openClient: (options: { readonly signal: AbortSignal }) => Promise<Client>;
   readonly serverFacts: () => Promise<ServerFacts>;
   /** Where the server may put its clone. `undefined` takes the place beside its data directory, on the same file system. */
   readonly directory?: string | undefined;
@@ -33,6 +33,9 @@ const PREFIX = ".twindb-clone-";
 
 /** What a server writes besides its data: redo logs of the clone, and room for what is written meanwhile. */
 const HEADROOM = 1.1;
+
+/** How long the server may take to end the statement. */
+const INTERRUPT_MS = 10_000;
 
 /**
  * A MySQL server's own clone as one tar archive of a data directory; always a full copy.
@@ -66,7 +69,7 @@ export function cloneSource(options: CloneOptions): Source<MysqlCaptureFacts> {
 }
 
 /** Remove the clones in `place` that killed runs left. */
-export async function sweepClones(place: string): Promise<void> {
+async function sweepClones(place: string): Promise<void> {
   for (const name of (await readdir(place).catch(() => [])).filter((each) => isLeftover(each, PREFIX))) {
     const path = join(place, name);
     if ((await lstat(path)).isDirectory()) await rm(path, { recursive: true, force: true });
@@ -107,10 +110,12 @@ function refused(place: string, cause: unknown): never {
 }
 
 async function clone(options: CloneOptions, directory: string, signal: AbortSignal): Promise<void> {
-  await using client = await options.openClient();
+  // Not ended by an abort itself: the server would go on writing where we remove.
+  const session = new AbortController();
+  await using client = await options.openClient({ signal: session.signal });
   const id = await client.value("SELECT CONNECTION_ID()");
   await using _plugin = await withPlugin(client, options.log);
-  const interrupt = () => void interruptStatement(options, id);
+  const interrupt = () => void interruptStatement(options, id, session);
   signal.addEventListener("abort", interrupt, { once: true });
   try {
     signal.throwIfAborted();
@@ -131,10 +136,16 @@ function quoted(path: string): string {
   });
 }
 
-/** A lost session would not end the statement. */
-async function interruptStatement({ openClient, log }: CloneOptions, id: string | undefined): Promise<void> {
+/** A lost session would not end the statement. Where it cannot be ended, the session is given up. */
+async function interruptStatement(
+  { openClient, log }: CloneOptions,
+  id: string | undefined,
+  session: AbortController,
+): Promise<void> {
+  const limit = AbortSignal.timeout(INTERRUPT_MS);
+  limit.addEventListener("abort", () => session.abort(limit.reason), { once: true });
   try {
-    await using client = await openClient();
+    await using client = await openClient({ signal: limit });
     await client.rows(`KILL QUERY ${Number(id)}`);
   } catch (error) {
     log.warn(`Cannot end the clone of the server: ${meaningOf(error).what}`);

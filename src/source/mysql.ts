@@ -26,7 +26,7 @@ export type MysqlOptions = {
   readonly onProgress?: (bytes: number) => void;
 };
 
-const PREFIX = "twindb-mysql-";
+const PREFIX = "twindb-backup-mysql-";
 
 /** How often progress has to be told for the last of it to stand for the size: about ten seconds, so that half a second does not matter. */
 const ENOUGH_TICKS = 20;
@@ -181,4 +181,12 @@ const CLUSTER_ABORT = /Query execution was interrupted|Deadlock found|Connection
 /** Whether a copy failed because the cluster ended it: another try may succeed. */
 export function isClusterAbort(error: unknown): boolean {
   return error instanceof CommandError && CLUSTER_ABORT.test(error.stderrTail);
+}
+
+/** What a tool says that can take no increment on any copy from before, such as one with other undo tablespaces. */
+const REFUSED = /incremental backup is impossible/i;
+
+/** Whether a copy failed because nothing but a full one is possible. */
+export function isRefusedIncrement(error: unknown): boolean {
+  return error instanceof CommandError && REFUSED.test(error.stderrTail);
 }

@@ -53,10 +53,13 @@ type Delta = { readonly from: string; readonly to: string };
 export type StoreFault = { readonly change: number; readonly isFatal: boolean };
 
 /** What goes wrong in a run of the tool. */
-export type ToolFault = "open" | "content" | "once" | undefined;
+export type ToolFault = "open" | "content" | "once" | "increment" | undefined;
 
 export type RunOptions = { readonly retention: RetentionPolicy; readonly fault?: ToolFault } & Partial<
-  Pick<MysqlBackup, "fullBackup" | "incrementalFrom" | "isForced" | "isTransient" | "pauseMs" | "serverConfig">
+  Pick<
+    MysqlBackup,
+    "fullBackup" | "incrementalFrom" | "isForced" | "isTransient" | "isRefused" | "pauseMs" | "serverConfig"
+  >
 >;
 
 /** A server that moves on, a clock, and a destination: all that backups of a server need but the tool's bytes. */
@@ -112,6 +115,7 @@ export class MysqlWorld {
         serverConfig: async () => new Map([["/etc/mysql/my.cnf", "[mysqld]\n"]]),
         openSource: (capturing) => this.#source(capturing, fault),
         isTransient: () => false,
+        isRefused: () => false,
         explain: (error) => error,
         ...plan,
       });
@@ -153,7 +157,8 @@ export class MysqlWorld {
   }
 
   #source({ name, incrementalLsn = 0n }: Capturing, fault: ToolFault): Source<MysqlCaptureFacts> {
-    const isFailing = fault === "content" || (fault === "once" && this.opened === 0);
+    const isFailing =
+      fault === "content" || (fault === "increment" && incrementalLsn > 0n) || (fault === "once" && this.opened === 0);
     this.opened += 1;
     const delta: Delta = { from: String(incrementalLsn), to: String(this.lsn) };
     async function* content(): AsyncGenerator<Uint8Array, void> {

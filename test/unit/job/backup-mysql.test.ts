@@ -108,6 +108,16 @@ describe("backupMysql()", () => {
     expect(await world.copies()).toEqual(copies);
   });
 
+  test("backupMysql() takes a full copy instead when the tool refuses an increment", async () => {
+    const world = await livedIn(1);
+    world.pass(1);
+    expect(await world.run("hourly", { ...OPTIONS, fault: "increment", isRefused: () => true })).toBe(true);
+    expect((await world.copies()).map(({ kind }) => kind)).toEqual(["full", "incremental", "full"]);
+    world.opened = 0;
+    expect(await world.run("hourly", { ...OPTIONS, fault: "content", isRefused: () => true })).toBe(false);
+    expect(world.opened).toBe(2);
+  });
+
   test("backupMysql() tries a bounded number of times when the cluster ends the tool", async () => {
     const world = new MysqlWorld();
     const isTransient = () => true;
