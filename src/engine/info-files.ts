@@ -79,6 +79,8 @@ export function parseCheckpoints(file: InfoFile, blame: Blame): Checkpoints {
     return value;
   };
   const checkpoints = { type, fromLsn: lsn("from_lsn"), toLsn: lsn("to_lsn") };
+  // Written behind them: without it the file was cut, maybe in the middle of a number.
+  lsn("last_lsn");
   if (checkpoints.toLsn < checkpoints.fromLsn) {
     throw unreadable(file, `its to_lsn ${checkpoints.toLsn} is below its from_lsn ${checkpoints.fromLsn}`, blame);
   }
