@@ -24,7 +24,7 @@ export function labelOf({ name, series }: Need): string {
 }
 
 /** The first two numbers of a version: `10.11.14-MariaDB` → `10.11`. Within them tools and servers fit each other. */
-export function seriesOf(version: string): string {
+function seriesOf(version: string): string {
   return versionNumbers(version).slice(0, 2).join(".");
 }
 

@@ -10,7 +10,7 @@ export type InfoFile = { readonly name: string; readonly text: string };
 const BACKUP_TYPES = ["full-backuped", "incremental", "log-applied", "full-prepared"] as const;
 
 /** Which state of which kind of copy a directory holds. MariaDB says `log-applied` after every prepare. */
-export type BackupType = (typeof BACKUP_TYPES)[number];
+type BackupType = (typeof BACKUP_TYPES)[number];
 
 /** `xtrabackup_checkpoints`. */
 export type Checkpoints = { readonly type: BackupType; readonly fromLsn: bigint; readonly toLsn: bigint };

@@ -33,7 +33,7 @@ describe("mismatch()", () => {
     ["xtrabackup", "8.4.0-6", "percona", "8.4.6-6"],
     ["xtrabackup", "9.7.2-2", "oracle", "9.7.4"],
     ["xtrabackup", "26.7.0-1", "oracle", "26.7.1"],
-  ] as const)("%s %s copies %s %s", (name, version, vendor, server) => {
+  ] as const)("%s %s copies %s %s", (...[name, version, vendor, server]) => {
     expect(mismatch({ name, version }, { vendor, version: server })).toBeUndefined();
   });
 
@@ -48,7 +48,7 @@ describe("mismatch()", () => {
     ["xtrabackup", "8.0.35-31", "oracle", "8.4.6", "needs XtraBackup 8.4"],
     ["xtrabackup", "8.4.0-6", "oracle", "8.0.46", "needs XtraBackup 8.0"],
     ["xtrabackup", "9.7.2-2", "oracle", "26.7.0", "needs XtraBackup 26.7"],
-  ] as const)("%s %s does not copy %s %s", (name, version, vendor, server, why) => {
+  ] as const)("%s %s does not copy %s %s", (...[name, version, vendor, server, why]) => {
     expect(mismatch({ name, version }, { vendor, version: server })).toContain(why);
   });
 });
@@ -72,7 +72,7 @@ describe("needOf()", () => {
     ["the server of MariaDB", { serverVersion: "10.11.19-MariaDB" }, "mariadb-backup", "10.11"],
     ["nothing but the vendor", {}, "mariadb-backup", undefined],
     ["nothing but another vendor", { vendor: "percona" }, "xtrabackup", undefined],
-  ] as const)("needOf() goes by %s", (_, more, name, series) => {
+  ] as const)("needOf() goes by %s", (...[, more, name, series]) => {
     const need = needOf({ ...COPY, ...more });
     expect(need).toEqual({ name, series });
     expect(canPrepare({ name, version: `${series ?? "1.2"}.99` }, need)).toBe(true);

@@ -62,7 +62,7 @@ describe("facts()", () => {
     ["full", "xtrabackup_info", ["partial = N", "partial = Y"], "it holds only a part of the server"],
     ["full", "xtrabackup_info", ["compressed = N", "compressed = compressed"], "the tool compressed itself"],
     ["full", "xtrabackup_info", ["compressed = N", "encrypted = Y"], "the tool encrypted itself"],
-  ] as const)("facts() of a %s copy refuses %s with %j", (run, file, change, message) => {
+  ] as const)("facts() of a %s copy refuses %s with %j", (...[run, file, change, message]) => {
     expect(() => sampleEngine(TOOL).facts(changed(run, file, change))).toThrow(
       expect.objectContaining({ code: "PROGRAM_FAILED", message: expect.stringContaining(message) }),
     );
