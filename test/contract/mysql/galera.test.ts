@@ -147,6 +147,28 @@ describe.skipIf(!hasGalera())("a node of a cluster", () => {
     expect(await isDesynced()).toBe(false);
   });
 
+  test("desync() keeps the record where the node cannot be reached at the end", async () => {
+    let isFirst = true;
+    const once: OpenSession = async (options) => {
+      const socket = isFirst ? server.socket : join(directory, "nowhere");
+      isFirst = false;
+      return openClient({ socket }, options);
+    };
+    const held = await desync(once, options());
+    await expect(held[Symbol.asyncDispose]()).rejects.toMatchObject({
+      code: "FAILED",
+      message: expect.stringMatching(/^Cannot take ".*" back into its cluster's flow control: Cannot connect/),
+      hint: expect.stringContaining("SET GLOBAL wsrep_desync=OFF"),
+    });
+    const [name = ""] = readdirSync(directory);
+    expect(await isDesynced()).toBe(true);
+    // As long as we run, it counts as at work; our end makes it a leftover.
+    const record: unknown = JSON.parse(readFileSync(join(directory, name), "utf8"));
+    writeFileSync(join(directory, name), JSON.stringify({ ...(record as object), pid: 999_999_999 }));
+    expect(await undoDesync(client, { directory })).toBe(true);
+    expect(await isDesynced()).toBe(false);
+  });
+
   test("a second desync() is refused while the first is at work, and undoes nothing", async () => {
     await using _ = await desync(open, options());
     await expect(desync(open, options())).rejects.toMatchObject({ code: "LOCKED" });
