@@ -21,6 +21,7 @@ import { hasMariadb, startMariadb } from "../../support/servers/mariadb.ts";
 import { hasMysql, MYSQL_BIN } from "../../support/servers/mysql.ts";
 import { openSession } from "../../support/servers/session.ts";
 
+const TOOL = "/usr/bin/mariadb-backup";
 const signal = new AbortController().signal;
 
 /** Tables of several engines, with names that need quotes. */
@@ -96,7 +97,7 @@ describe.skipIf(!hasMariadb())("startPrivateServer()", () => {
     await server.sql(TABLES);
     before = await checksums(server);
     version = await server.sql("SELECT VERSION()");
-    const tool = (...args: string[]) => execFileSync("mariadb-backup", args, { stdio: "pipe" });
+    const tool = (...args: string[]) => execFileSync(TOOL, args, { stdio: "pipe" });
     tool(`--defaults-file=${server.defaultsFile}`, "--backup", `--target-dir=${prepared}`);
     tool("--prepare", `--target-dir=${prepared}`);
     await server.stop();
