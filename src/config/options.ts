@@ -53,7 +53,7 @@ export type MysqlOptions = {
   readonly expireLogDays: number;
   /** What an increment is taken from: the last full copy, or the last copy whatever it is. */
   readonly incrementalFrom: "full" | "last";
-  /** Leave out values that look like secrets from the server's config files, in copies that are not encrypted. */
+  /** Leave out values that look like secrets from the server's config files: they stand in the status, which is never encrypted. */
   readonly maskSecrets: boolean;
   /** Longest wait, in seconds, for a cluster's node to catch up after a copy. */
   readonly galeraWaitSeconds: number;

@@ -17,7 +17,7 @@ export type StoredFacts = {
   readonly bytes: number | undefined;
   /** Lower-case hex SHA-256 of the stored object. */
   readonly sha256: string | undefined;
-  /** Size before compression. */
+  /** Size before compression; of a server's stream, as last seen within half a second of its end. */
   readonly rawBytes: number | undefined;
   /** Program that read the source, such as `tar`. */
   readonly tool: string | undefined;
@@ -84,6 +84,25 @@ export type MysqlFullCopy = MysqlFacts & { readonly kind: "full" };
 export type MysqlIncrementalCopy = MysqlFacts & { readonly kind: "incremental"; readonly parent: Key };
 
 export type MysqlCopy = MysqlFullCopy | MysqlIncrementalCopy;
+
+/** What a run of a source learns of a server: its place in the server's time, and what took the copy. */
+export type MysqlCaptureFacts = Pick<
+  MysqlCopy,
+  | "vendor"
+  | "lsn"
+  | "fromLsn"
+  | "toLsn"
+  | "binlog"
+  | "gtid"
+  | "galeraVersion"
+  | "serverVersion"
+  | "serverUuid"
+  | "datadirId"
+  | "format"
+  | "rawBytes"
+  | "tool"
+  | "toolVersion"
+>;
 
 /** One closed binary log. */
 export type BinlogCopy = StoredFacts & {

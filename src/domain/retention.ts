@@ -38,7 +38,7 @@ export function parentOf(copy: TimedCopy): Key | undefined {
 }
 
 /** All copies needed to restore `copy`, nearest first; `undefined` when one is not there or they form a circle. */
-function ancestorsOf<C extends TimedCopy>(copy: C, byKey: ReadonlyMap<Key, C>): readonly C[] | undefined {
+export function ancestorsOf<C extends TimedCopy>(copy: C, byKey: ReadonlyMap<Key, C>): readonly C[] | undefined {
   const found: C[] = [];
   for (let key = parentOf(copy); key !== undefined; ) {
     const parent = byKey.get(key);
@@ -163,6 +163,19 @@ export function expired<C extends TimedCopy>(decisions: readonly Decision<C>[]):
     .filter(({ keep }) => !keep)
     .map(({ copy }) => copy)
     .sort((left, right) => (depth.get(right) ?? 0) - (depth.get(left) ?? 0) || compareCopies(right, left));
+}
+
+/**
+ * As `expired()`, for a run that removes copies of its own type only: what a copy needs that stays for a run of its own type waits
+ * with it.
+ */
+export function expiredOf<C extends TimedCopy>(decisions: readonly Decision<C>[], interval: Interval): C[] {
+  const goners = expired(decisions).filter((copy) => copy.interval === interval);
+  const isLeaving = new Set(goners);
+  const byKey = new Map(decisions.map(({ copy }) => [copy.key, copy]));
+  const left = decisions.map(({ copy }) => copy).filter((copy) => !isLeaving.has(copy));
+  const needed = new Set(left.flatMap((copy) => [...reachableFrom(copy, byKey)]));
+  return goners.filter((copy) => !needed.has(copy));
 }
 
 /**

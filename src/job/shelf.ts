@@ -81,7 +81,7 @@ async function removeObject<M extends Media>(
  */
 export async function removeCopies<M extends Media>(
   shelf: Shelf<M>,
-  copies: readonly CopyOf<M>[],
+  copies: readonly { readonly key: Key }[],
   { signal }: CallOptions,
 ): Promise<Loaded<CopyOf<M>>> {
   const keys = new Set(copies.map(({ key }) => key));

@@ -29,8 +29,11 @@ export type RunOptions = {
   readonly signal: AbortSignal;
   /** Seconds without a byte moving anywhere in the pipeline before it is ended; 0 or absent waits for ever. */
   readonly idleSeconds?: number;
-  /** Called once, after every program of the pipeline succeeded. */
-  readonly onFinish?: (finished: Finished) => void;
+  /**
+   * Called once, after every program of the pipeline succeeded; a promise is awaited. When it throws, the stream fails with that instead of
+   * ending.
+   */
+  readonly onFinish?: (finished: Finished) => unknown;
   /** Called about twice a second with the bytes the program has written so far. */
   readonly onProgress?: (bytes: number) => void;
 };

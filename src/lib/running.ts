@@ -86,8 +86,10 @@ export class Running implements AsyncDisposable {
     for (const [index, { options }] of this.#stages.entries()) {
       const outcome = outcomes[index];
       if (outcome === undefined) continue;
-      options.onFinish?.({ warning: isWarning(outcome), exitCode: outcome.exitCode ?? 0, stderr: outcome.stderrTail });
+      const { exitCode, stderrTail: stderr } = outcome;
+      await options.onFinish?.({ warning: isWarning(outcome), exitCode: exitCode ?? 0, stderr });
     }
+    this.signal.throwIfAborted();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -173,7 +175,7 @@ export class Running implements AsyncDisposable {
   #cancel(reason: unknown): void {
     if (this.signal.aborted) return;
     this.#controller.abort(reason);
-    void this.#end();
+    if (!this.#settled) void this.#end();
   }
 
   async #end(): Promise<void> {
@@ -186,6 +188,7 @@ export class Running implements AsyncDisposable {
   }
 
   #tick(): void {
+    if (this.#settled) return;
     const stamps = this.#pipes.map((pipe) => pipe?.lastWrite() ?? 0);
     this.#lastMove = Math.max(this.#lastMove, ...stamps);
     for (const [index, { options }] of this.#stages.entries()) {

@@ -20,9 +20,12 @@ async function unlessMissing<Value>(promise: Promise<Value>): Promise<Value | un
   }
 }
 
-/** Complete files copies kept for one host and run type, by name. A directory that is not there has none. */
-export async function listLocal(root: string, host: string, interval: Interval): Promise<KeptFile[]> {
-  const directory = join(root, toKey(`${host}/${interval}/files`));
+/** Which of the kept copies. */
+type Shelf = { readonly host: string; readonly interval: Interval; readonly media: "files" | "mysql" };
+
+/** Complete copies of one media kept for one host and run type, by name. A directory that is not there has none. */
+export async function listLocal(root: string, { host, interval, media }: Shelf): Promise<KeptFile[]> {
+  const directory = join(root, toKey(`${host}/${interval}/${media}`));
   const kept: KeptFile[] = [];
   for (const name of (await unlessMissing(readdir(directory))) ?? []) {
     const stats = PARTIAL.test(name) ? undefined : await unlessMissing(lstat(join(directory, name)));

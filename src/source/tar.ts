@@ -113,6 +113,11 @@ export function createCommand(tar: Tar, request: Request): Command {
   return { file: "tar", args, warningStatuses: [1] };
 }
 
+/** The command that writes all that is in `directory` on stdout, under names relative to it. Nobody may change it meanwhile. */
+export function packCommand(tar: Tar, directory: string): Command {
+  return { file: "tar", args: ["-c", "-f", "-", ...known(tar, CREATE_OPTIONS), `--directory=${directory}`, "--", "."] };
+}
+
 /** The name a path has in an archive: without slashes around it. `undefined` for the archive as a whole. */
 function memberOf(path: string): string | undefined {
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");

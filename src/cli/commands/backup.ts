@@ -8,10 +8,13 @@ import { acquireLock } from "../../lib/lock.ts";
 import { sweepPipes } from "../../lib/pipe.ts";
 import { meaningOf } from "../../lib/system-error.ts";
 import { sweepPrivateHomes } from "../../modifier/gpg-private-home.ts";
+import { sweepMysqlScratch } from "../../source/mysql.ts";
+import type { PartOptions } from "../backup-services.ts";
 import { type Context, openContext } from "../context.ts";
 import { exitStatusOf } from "../exit-status.ts";
 import { filesPart } from "../files-part.ts";
 import type { Invocation } from "../invocation.ts";
+import { mysqlPart } from "../mysql-part.ts";
 
 export type BackupOptions = {
   readonly runType: Interval;
@@ -42,7 +45,7 @@ export async function backup(options: BackupOptions, invocation: Invocation): Pr
 
 /** What killed runs left in the place for temporary files. Not being able to look there is no reason to go without a copy. */
 async function sweepTemporary({ log }: Context): Promise<void> {
-  for (const sweep of [sweepPipes, sweepPrivateHomes]) {
+  for (const sweep of [sweepPipes, sweepPrivateHomes, sweepMysqlScratch]) {
     await sweep().catch((error: unknown) => log.warn(`Cannot clean up temporary files: ${meaningOf(error).what}`));
   }
 }
@@ -70,14 +73,13 @@ async function measure({ config, log }: Context, startedAt: Date): Promise<void>
   }
 }
 
-type PartOptions = { readonly invocation: Invocation; readonly onFailure: (error: unknown) => void };
-
-function partsOf({ runType, only, binlogsOnly }: BackupOptions, context: Context, options: PartOptions): Part[] {
+function partsOf(request: BackupOptions, context: Context, options: PartOptions): Part[] {
+  const { runType, only, binlogsOnly } = request;
   const wanted = binlogsOnly === true ? "binlog" : only;
   const { source } = context.config;
   const configured: readonly [Media, boolean, () => Part][] = [
     ["files", source.directories.length > 0, () => filesPart(runType, context, options)],
-    ["mysql", source.mysql, () => missingPart("mysql", "MySQL")],
+    ["mysql", source.mysql, () => mysqlPart(request, context, options)],
     ["binlog", wanted === "binlog", () => missingPart("binlog", "binary logs")],
   ];
   const parts = configured.filter(([media, isOn]) => isOn && (wanted === undefined || wanted === media));
@@ -90,8 +92,8 @@ function missingPart(name: Media, what: string): Part {
     name,
     run: () =>
       Promise.reject(
-        new BackupError("FAILED", `Cannot back up ${what}: this version backs up directories only`, {
-          hint: "Keep the predecessor for it until a version that can is installed, or set backup_mysql=no in [source].",
+        new BackupError("FAILED", `Cannot back up ${what}: this version does not know how`, {
+          hint: "Keep the predecessor for it until a version that can is installed.",
         }),
       ),
   };

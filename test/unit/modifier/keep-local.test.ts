@@ -145,21 +145,23 @@ describe("kept copies", () => {
   const files = () => join(root, "db7/daily/files");
 
   test("listLocal() lists complete files of one run type by name", async () => {
-    expect(await listLocal(root, "db7", "daily")).toEqual([]);
+    expect(await listLocal(root, { host: "db7", interval: "daily", media: "files" })).toEqual([]);
     mkdirSync(join(files(), "a directory"), { recursive: true });
     writeFileSync(join(files(), "b.tar.gz"), "12345");
     writeFileSync(join(files(), "a.tar.gz"), "1");
     writeFileSync(join(files(), `.c.tar.gz.${process.pid}-0123456789ab.partial`), "1");
     symlinkSync("/etc/passwd", join(files(), "link"));
-    expect(await listLocal(root, "db7", "daily")).toEqual([
+    expect(await listLocal(root, { host: "db7", interval: "daily", media: "files" })).toEqual([
       { name: "a.tar.gz", bytes: 1 },
       { name: "b.tar.gz", bytes: 5 },
     ]);
-    expect(await listLocal(root, "db7", "hourly")).toEqual([]);
+    expect(await listLocal(root, { host: "db7", interval: "hourly", media: "files" })).toEqual([]);
   });
 
   test("listLocal() does not leave the root", async () => {
-    await expect(listLocal(root, "../x", "daily")).rejects.toMatchObject({ code: "DATA_DAMAGED" });
+    await expect(listLocal(root, { host: "../x", interval: "daily", media: "files" })).rejects.toMatchObject({
+      code: "DATA_DAMAGED",
+    });
   });
 
   test("removeLocal() removes one copy, and no error when it is gone", async () => {
