@@ -31,7 +31,7 @@ export type Database = {
   /** Command of its client, without arguments. */
   readonly client: string;
   /** Run statements with the client. @returns its rows: values parted by tabs, without names of columns. */
-  sql(text: string): Promise<string>;
+  readonly sql: (text: string) => Promise<string>;
   /** Shut down cleanly and remove the scratch directory; a data directory that was given stays where it is. */
   stop(): Promise<void>;
   /** Shut down cleanly, and leave the files. */
@@ -65,7 +65,9 @@ export type Product = {
   readonly lines: readonly string[];
   /** The system user it runs as when the tests run as root. */
   readonly user: string;
-  /** Make a data directory that is not there yet, with an administrator named like the user of the tests. */
+  /** The database's own administrator, who logs in over the socket without a password. */
+  readonly administrator: string;
+  /** Make a data directory that is not there yet. */
   readonly initialise: (datadir: string) => void;
 };
 
@@ -123,7 +125,7 @@ function lay(product: Product, files: Files, { datadir, lines = [] }: DatabaseOp
   chmodSync(files.root, 0o755);
   if (datadir === undefined && !existsSync(files.datadir)) copyTemplate(product, files.datadir);
   writeFileSync(join(files.root, "my.cnf"), serverConfig(files, [...LINES, ...product.lines, ...lines]));
-  const login = `user=${userInfo().username}\nsocket=${files.socket}`;
+  const login = `user=${product.administrator}\nsocket=${files.socket}`;
   writeFileSync(files.defaultsFile, `[client]\n${login}\n`, { mode: 0o600 });
   if (isRoot()) execFileSync("chown", ["-R", product.user, files.datadir, run]);
 }

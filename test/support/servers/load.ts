@@ -58,7 +58,7 @@ CALL write_on();
 `;
 
 /** Start a load of about a hundred transactions a second; a process of its own. */
-export async function startWriter({ root, client, defaultsFile }: Database): Promise<Writer> {
+export async function startWriter({ root, client, defaultsFile, sql }: Database): Promise<Writer> {
   const path = join(root, `writer-${process.hrtime.bigint()}.log`);
   const log = openSync(path, "w");
   const args = [`--defaults-file=${defaultsFile}`, "--batch", "--skip-column-names", "--unbuffered"];
@@ -76,7 +76,18 @@ export async function startWriter({ root, client, defaultsFile }: Database): Pro
     return committed();
   };
   await more(1);
-  return { committed, more, stop: async () => end(child).then(committed) };
+  const stop = async () => {
+    await end(child);
+    await untilDone(sql);
+    return committed();
+  };
+  return { committed, more, stop };
+}
+
+/** Wait until the server has noticed that its client is gone; one that was killed itself has. */
+async function untilDone(sql: Database["sql"]): Promise<void> {
+  const sessions = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = 'steady'";
+  while ((await sql(sessions).catch(() => "0")) !== "0") await pause(10);
 }
 
 async function end(child: ChildProcess): Promise<void> {

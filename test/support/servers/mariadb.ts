@@ -10,7 +10,8 @@ const PROGRAMS = {
   backup: "/usr/bin/mariadb-backup",
 } as const;
 
-const LINES = ["innodb_log_file_size=16M", "gtid_strict_mode=1", "log_slave_updates"];
+/** Lines of every release. */
+export const MARIADB_LINES = ["innodb_log_file_size=16M", "gtid_strict_mode=1", "log_slave_updates"];
 
 /** A private MariaDB of the system's own packages. */
 export type Mariadb = Database;
@@ -34,8 +35,9 @@ function product(): Product {
     name: `mariadb-${/Ver (\S+)/.exec(version)?.[1]}`,
     server: PROGRAMS.server,
     client: PROGRAMS.client,
-    lines: LINES,
+    lines: MARIADB_LINES,
     user,
+    administrator: userInfo().username,
     initialise: (datadir) => {
       const args = ["--no-defaults", `--user=${user}`, `--datadir=${datadir}`, "--skip-test-db", "--skip-name-resolve"];
       const login = ["--auth-root-authentication-method=socket", `--auth-root-socket-user=${userInfo().username}`];

@@ -1,0 +1,101 @@
+import { readdir, readFile, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { meaningOf } from "../lib/system-error.ts";
+import { type Include, includeOf, optionName } from "./option-file.ts";
+
+/** Where servers look for their config, unless they are told another place. */
+const ROOTS = ["/etc/my.cnf", "/etc/mysql/my.cnf"];
+
+/** As deep as the servers follow includes. */
+const MAX_DEPTH = 10;
+
+/** No config file is larger; what is stands in the status for ever, with every copy. */
+const LIMIT_BYTES = 1024 * 1024;
+
+export type ServerConfigOptions = {
+  /** Files to begin with; one that is not there is no error. */
+  readonly roots?: readonly string[];
+  /** Told of each file that could not be kept; none of them is a reason to have no copy. */
+  readonly warn: (text: string) => void;
+};
+
+/** The texts of the server's config files, by absolute path: the roots that exist, and all they include. */
+export async function readServerConfig({
+  roots = ROOTS,
+  warn,
+}: ServerConfigOptions): Promise<ReadonlyMap<string, string>> {
+  const texts = new Map<string, string>();
+  const visit = async (path: string, depth: number): Promise<void> => {
+    if (texts.has(path) || depth > MAX_DEPTH) return;
+    const text = await readText(path, warn);
+    if (text === undefined) return;
+    texts.set(path, text);
+    for (const line of text.split("\n")) {
+      for (const included of await filesOf(includeOf(line), { from: path, warn })) await visit(included, depth + 1);
+    }
+  };
+  for (const root of roots) await visit(resolve(root), 0);
+  return texts;
+}
+
+type Warn = ServerConfigOptions["warn"];
+
+async function filesOf(include: Include | undefined, { from, warn }: { from: string; warn: Warn }): Promise<string[]> {
+  if (include === undefined) return [];
+  const path = resolve(dirname(from), include.path);
+  if (include.kind === "file") return [path];
+  try {
+    const names = await readdir(path);
+    return names
+      .filter((name) => name.endsWith(".cnf"))
+      .sort()
+      .map((name) => join(path, name));
+  } catch (error) {
+    warnUnlessMissing(path, error, warn);
+    return [];
+  }
+}
+
+async function readText(path: string, warn: Warn): Promise<string | undefined> {
+  try {
+    const stats = await stat(path);
+    if (stats.isFile() && stats.size <= LIMIT_BYTES) return await readFile(path, "utf8");
+    warn(`"${path}" is not kept with the copy: it is ${stats.isFile() ? "larger than 1 MiB" : "not a file"}`);
+  } catch (error) {
+    warnUnlessMissing(path, error, warn);
+  }
+  return undefined;
+}
+
+function warnUnlessMissing(path: string, error: unknown, warn: Warn): void {
+  if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+  warn(`"${path}" is not kept with the copy: ${meaningOf(error).what}`);
+}
+
+/** Names whose last word tells that the value is a secret, such as `password` and `wsrep_sst_auth`. */
+const SECRET =
+  /(?:^|[-.])(?:\w*password|passwd|passphrase|pass|pwd|secret|token|auth|credentials?|filekey|(?:\w+[-.])*key)\d*$/;
+
+/** Names that look like it and are switches, or paths of files that a restored server needs. */
+const HARMLESS =
+  /(?:^|[-.])(?:(?:mysql-native|mysql-old|sha256|caching-sha2|old|expired|no-login)-password|(?:ssl|tls|public)-?key|secure-auth)$/;
+
+const MASK = "***";
+
+/**
+ * Replace the values of options that look like secrets by `***`, also where they are commented out. Every other byte stays, line ends
+ * included; a comment behind such a value goes with it.
+ */
+export function maskSecrets(text: string): string {
+  return text
+    .split("\n")
+    .map((line) => maskLine(line))
+    .join("\n");
+}
+
+function maskLine(line: string): string {
+  const [, before = "", name = "", value = "", end = ""] = /^([\s#;]*([\w.-]+)\s*=\s*)(.*?)(\s*)$/s.exec(line) ?? [];
+  const option = optionName(name.toLowerCase());
+  const isSecret = (SECRET.test(option) && !HARMLESS.test(option)) || /\bidentified\s+(?:by|via|with)\b/i.test(value);
+  return value !== "" && isSecret ? `${before}${MASK}${end}` : line;
+}
