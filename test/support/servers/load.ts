@@ -12,7 +12,7 @@ SELECT CONCAT('CHECKSUM TABLE ', GROUP_CONCAT(
     CONCAT('\`', REPLACE(table_schema, '\`', '\`\`'), '\`.\`', REPLACE(table_name, '\`', '\`\`'), '\`')
     ORDER BY table_schema, table_name))
   INTO @checksum FROM information_schema.tables
-  WHERE table_type = 'BASE TABLE' AND table_schema NOT IN ${SYSTEM_SCHEMAS};
+  WHERE table_type NOT LIKE '%VIEW' AND table_schema NOT IN ${SYSTEM_SCHEMAS};
 SET @checksum = COALESCE(@checksum, 'DO 0');
 PREPARE statement FROM @checksum;
 EXECUTE statement;

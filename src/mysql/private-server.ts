@@ -1,0 +1,244 @@
+import { chmod, chown, mkdir, readFile, rm, stat } from "node:fs/promises";
+import { connect } from "node:net";
+import { basename, join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { BackupError } from "../domain/errors.ts";
+import { text } from "../lib/command.ts";
+import { Program } from "../lib/program.ts";
+import { leftTemporaryDirectories, makeTemporaryDirectory } from "../lib/temporary-directory.ts";
+import { type Place, readTablespaces, serverArguments, socketIn, type Tablespaces } from "./private-server-options.ts";
+import { findServer, type Wanted } from "./server-binary.ts";
+import { otherLetterCase, wordsOf } from "./server-words.ts";
+
+const PREFIX = "twindb-server-";
+const POLL_MS = 50;
+const START_SECONDS = 600;
+const STOP_MS = 60_000;
+const STOP_ABORTED_MS = 2000;
+/** Bytes of a path of a socket, as the kernel limits it. */
+const SOCKET_LIMIT = 107;
+
+export type PrivateServerRequest = Wanted & {
+  /**
+   * Absolute path of a prepared data directory that is ours: the server writes to it, and as root it is given to the server's user,
+   * who must be able to enter all directories above.
+   */
+  readonly directory: string;
+  readonly signal: AbortSignal;
+  /** Bound of the start; default 600. */
+  readonly startSeconds?: number;
+};
+
+/** A server of our own. Disposing it shuts it down cleanly; it is killed should this process die. */
+export interface PrivateServer extends AsyncDisposable {
+  /** Where it listens, for the account we run under only; any user name will do, without a password. */
+  readonly socket: string;
+
+  /** The reason behind an error met while talking to it: the server's own last words if it has ended, else the error itself. */
+  explain(met: unknown): Promise<unknown>;
+}
+
+/**
+ * Start a server on restored data, with settings of nobody: no network, no accounts, no replication, no events, no binary log, no cluster.
+ * @throws {BackupError} CONFIG_INVALID when no server fit for the data is installed, DATA_DAMAGED with the server's own words when it
+ * refuses the data, else the code of what kept it from starting.
+ */
+export async function startPrivateServer(request: PrivateServerRequest): Promise<PrivateServer> {
+  const { directory, signal } = request;
+  const file = await findServer(request, signal);
+  for (const left of await leftTemporaryDirectories(PREFIX)) await rm(left, { recursive: true, force: true });
+  const outer = await makeTemporaryDirectory(PREFIX);
+  try {
+    const tablespaces = await inspect(directory);
+    const place = await occupy(directory, outer, signal);
+    const args = serverArguments(place, request.vendor, tablespaces);
+    const program = await boot({ ...request, file, args, socket: socketIn(place.run) });
+    return new OwnServer(program, { ...request, file, outer, socket: socketIn(place.run) });
+  } catch (error) {
+    await rm(outer, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** An empty directory would start as well, and find all of its no tables in order. */
+async function inspect(directory: string): Promise<Tablespaces> {
+  const tablespaces = readTablespaces(await readSettings(directory));
+  const { systemFile } = tablespaces;
+  const isThere = await stat(join(directory, systemFile)).then(
+    (stats) => stats.isFile(),
+    () => false,
+  );
+  if (isThere) return tablespaces;
+  throw new BackupError(
+    "DATA_DAMAGED",
+    `Cannot start a server on "${directory}": its file "${systemFile}" is not there`,
+    {
+      hint: "Look at what was restored into the directory.",
+    },
+  );
+}
+
+/** Make the directory the server runs in, and give both to the user it runs as. */
+async function occupy(datadir: string, outer: string, signal: AbortSignal): Promise<Place> {
+  const run = join(outer, "run");
+  if (Buffer.byteLength(socketIn(run)) > SOCKET_LIMIT) {
+    throw new BackupError("FAILED", `Cannot start a server in "${outer}": the path is too long for a socket`, {
+      hint: "Set TMPDIR to a directory with a shorter path.",
+    });
+  }
+  await mkdir(run, { mode: 0o700 });
+  if (process.geteuid?.() !== 0) return { datadir, run, user: undefined };
+  const { uid, gid } = await accountFor(datadir, signal);
+  await text({ file: "chown", args: ["-R", "-h", `${uid}:${gid}`, "--", datadir] }, { signal });
+  await chown(run, uid, gid);
+  // So that the server gets through; what is in there stays its own.
+  await chmod(outer, 0o711);
+  return { datadir, run, user: String(uid) };
+}
+
+/** Servers refuse to run as root, rightly: whose the data is, else the user that packages make for them. */
+async function accountFor(datadir: string, signal: AbortSignal): Promise<{ uid: number; gid: number }> {
+  const { uid, gid } = await stat(datadir);
+  if (uid !== 0) return { uid, gid };
+  try {
+    const [user, group] = [await idOf("-u", signal), await idOf("-g", signal)];
+    return { uid: user, gid: group };
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new BackupError("CONFIG_INVALID", 'Cannot start a server as root: there is no user "mysql"', {
+      hint: "Make a system user mysql, as the packages of the server do.",
+      cause: error,
+    });
+  }
+}
+
+async function idOf(which: "-u" | "-g", signal: AbortSignal): Promise<number> {
+  return Number(await text({ file: "id", args: [which, "mysql"] }, { signal }));
+}
+
+async function readSettings(directory: string): Promise<string> {
+  try {
+    return await readFile(join(directory, "backup-my.cnf"), "utf8");
+  } catch (error) {
+    // Copies by CLONE have none; their data needs the server's own defaults.
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return "";
+    throw error;
+  }
+}
+
+type Boot = Pick<PrivateServerRequest, "directory" | "signal" | "startSeconds"> & {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly socket: string;
+};
+
+/** Start the program, and once again where the data asks for another setting. */
+async function boot(request: Boot): Promise<Program> {
+  const first = await attempt(request);
+  if (!first.hasEnded) return first;
+  const letterCase = otherLetterCase(first.stderr);
+  if (letterCase === undefined) throw refusal(first, request);
+  const second = await attempt({ ...request, args: [...request.args, `--lower-case-table-names=${letterCase}`] });
+  if (second.hasEnded) throw refusal(second, request);
+  return second;
+}
+
+/** @returns the program once it answers, or once it has ended by itself. */
+async function attempt({
+  file,
+  args,
+  socket,
+  directory,
+  signal,
+  startSeconds = START_SECONDS,
+}: Boot): Promise<Program> {
+  signal.throwIfAborted();
+  const program = new Program({ file, args }, { input: "ignore", output: "text" });
+  const deadline = Date.now() + startSeconds * 1000;
+  while (!program.hasEnded && !(await greets(socket))) {
+    if (!signal.aborted && Date.now() < deadline) {
+      await Promise.race([program.ended, pause(POLL_MS)]);
+      continue;
+    }
+    program.kill("SIGKILL");
+    await program.ended;
+    signal.throwIfAborted();
+    throw new BackupError(
+      "PROGRAM_FAILED",
+      `Cannot start "${basename(file)}" on "${directory}": no answer for ${startSeconds} seconds`,
+      {
+        hint: `Look at what it was busy with: ${wordsOf(program.stderr).text}.`,
+      },
+    );
+  }
+  if (program.hasEnded) await program.ended;
+  return program;
+}
+
+/** Whether a server greets whoever connects; until it is ready it keeps them waiting, or refuses them. */
+function greets(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ path });
+    const settle = (answer: boolean) => {
+      resolve(answer);
+      socket.destroy();
+    };
+    // Behind the header of four bytes: 10 for a greeting, 255 for an error.
+    socket.once("data", (greeting: Buffer) => settle(greeting[4] === 10));
+    socket.once("error", () => settle(false));
+    socket.once("close", () => settle(false));
+    socket.setTimeout(1000, () => settle(false));
+  });
+}
+
+function refusal(program: Program, { file, directory }: Pick<Boot, "file" | "directory">): BackupError {
+  const name = basename(file);
+  if (program.startError !== undefined) {
+    return new BackupError("PROGRAM_FAILED", `Cannot start "${file}": ${program.startError.message}`, {
+      hint: "Look at the permissions of the program.",
+      cause: program.startError,
+    });
+  }
+  if (program.signal === "SIGKILL" || program.signal === "SIGTERM") {
+    return new BackupError(
+      "PROGRAM_FAILED",
+      `Cannot run "${name}" on "${directory}": it was ended by ${program.signal}`,
+      {
+        hint: "Look whether the system ran out of memory.",
+      },
+    );
+  }
+  const { code, text, hint } = wordsOf(program.stderr);
+  return new BackupError(code, `Cannot run "${name}" on "${directory}": ${text}`, { hint });
+}
+
+type Belongings = Pick<Boot, "directory" | "signal" | "file" | "socket"> & { readonly outer: string };
+
+class OwnServer implements PrivateServer {
+  readonly #program: Program;
+  readonly #belongings: Belongings;
+
+  constructor(program: Program, belongings: Belongings) {
+    this.#program = program;
+    this.#belongings = belongings;
+  }
+
+  get socket(): string {
+    return this.#belongings.socket;
+  }
+
+  async explain(met: unknown): Promise<unknown> {
+    // Its sessions break off before the end of the process is known.
+    await Promise.race([this.#program.ended, pause(1000, undefined, { ref: false })]);
+    return this.#program.hasEnded ? refusal(this.#program, this.#belongings) : met;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { signal, outer } = this.#belongings;
+    if (!this.#program.hasEnded) this.#program.kill("SIGTERM");
+    const timer = setTimeout(() => this.#program.kill("SIGKILL"), signal.aborted ? STOP_ABORTED_MS : STOP_MS);
+    await this.#program.ended;
+    clearTimeout(timer);
+    await rm(outer, { recursive: true, force: true });
+  }
+}
