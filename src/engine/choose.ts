@@ -24,7 +24,7 @@ export function labelOf({ name, series }: Need): string {
 }
 
 /** The first two numbers of a version: `10.11.14-MariaDB` → `10.11`. Within them tools and servers fit each other. */
-export function seriesOf(version: string): string {
+function seriesOf(version: string): string {
   return versionNumbers(version).slice(0, 2).join(".");
 }
 
@@ -73,7 +73,7 @@ export function hasClone({ vendor, version }: Server): boolean {
 /** Whether a copy is an archive of a finished data directory, which no tool has to prepare. */
 export function isClone({ tool, format, key }: CopyOrigin): boolean {
   if (tool !== undefined) return tool === "clone";
-  return format === undefined ? /\.tar(?:\.|$)/.test(key) : format === "tar";
+  return format === undefined ? /\.tar(?:\.[^/]*)?$/.test(key) : format === "tar";
 }
 
 /** What prepares a copy: the tool that took it, in the same series, for a newer one does not read the older one's redo log. */

@@ -1,12 +1,15 @@
-/** What tools are known to say, and what to do about it. The first that fits counts: causes stand before their consequences. */
+/**
+ * What tools are known to say, and what to do about it; `$1` is what was captured. The first that fits counts: causes stand before
+ * their consequences.
+ */
 const KNOWN: readonly { readonly said: RegExp; readonly advice: string }[] = [
   {
     said: /Access denied for user|using password: (?:YES|NO)/,
     advice: "Correct user and password in the option file that mysql_defaults_file under [mysql] names.",
   },
   {
-    said: /missing required privilege|Access denied; you need|command denied to user/i,
-    advice: "Grant the missing privilege to the user of mysql_defaults_file; check names the statement.",
+    said: /missing required privilege ([A-Z_ ]+) on|need \(at least one of\) the ([A-Z_, ]+) privilege|\b([A-Z]+) command denied to user/,
+    advice: "Grant $1 to the user of the option file that mysql_defaults_file under [mysql] names.",
   },
   {
     said: /[Aa]uthentication plugin .* cannot be loaded|Authentication requires secure connection/,
@@ -65,5 +68,10 @@ const KNOWN: readonly { readonly said: RegExp; readonly advice: string }[] = [
 
 /** What to do about a failure, in one sentence, by what a tool said. */
 export function adviceFor(stderr: string): string | undefined {
-  return KNOWN.find(({ said }) => said.test(stderr))?.advice;
+  for (const { said, advice } of KNOWN) {
+    const match = said.exec(stderr);
+    if (match === null) continue;
+    return advice.replace("$1", match.slice(1).find((each) => each !== undefined) ?? "");
+  }
+  return undefined;
 }

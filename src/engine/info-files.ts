@@ -10,7 +10,7 @@ export type InfoFile = { readonly name: string; readonly text: string };
 const BACKUP_TYPES = ["full-backuped", "incremental", "log-applied", "full-prepared"] as const;
 
 /** Which state of which kind of copy a directory holds. MariaDB says `log-applied` after every prepare. */
-export type BackupType = (typeof BACKUP_TYPES)[number];
+type BackupType = (typeof BACKUP_TYPES)[number];
 
 /** `xtrabackup_checkpoints`. */
 export type Checkpoints = { readonly type: BackupType; readonly fromLsn: bigint; readonly toLsn: bigint };
@@ -79,6 +79,8 @@ export function parseCheckpoints(file: InfoFile, blame: Blame): Checkpoints {
     return value;
   };
   const checkpoints = { type, fromLsn: lsn("from_lsn"), toLsn: lsn("to_lsn") };
+  // Written behind them: without it the file was cut, maybe in the middle of a number.
+  lsn("last_lsn");
   if (checkpoints.toLsn < checkpoints.fromLsn) {
     throw unreadable(file, `its to_lsn ${checkpoints.toLsn} is below its from_lsn ${checkpoints.fromLsn}`, blame);
   }

@@ -38,8 +38,12 @@ export class CommandError extends BackupError {
   }
 }
 
+/** Hashes of passwords, which tools for databases print with the grants of an account. */
+const PASSWORD_HASH = /\b(IDENTIFIED\s(?:.*?\s)?(?:PASSWORD|BY|USING|AS)\s+)'[^']*'/gi;
+
 function said(outcome: Outcome): string {
-  const lines = outcome.stderrTail.split("\n").map((line) => line.trim());
+  const text = outcome.stderrTail.replaceAll(PASSWORD_HASH, "$1'[hidden]'");
+  const lines = text.split("\n").map((line) => line.trim());
   const last = lines.filter((line) => line !== "").slice(-3);
   return last.length === 0 ? "" : `: ${last.join(" / ").slice(0, 600)}`;
 }

@@ -61,6 +61,14 @@ describe("run()", () => {
     expect(error.exitCode).toBe(3);
   });
 
+  test("run() hides the hashes of passwords that a tool prints with its grants", async () => {
+    const grants = "1.GRANT USAGE ON *.* TO `poor`@`h` IDENTIFIED BY PASSWORD '*B69027D4'";
+    const more = "2.GRANT ALL ON *.* TO `x`@`h` IDENTIFIED VIA mysql_native_password USING '*E56A114692FE0DE0'";
+    const error = await failure(collect(run(sh(`cat >&2 <<'END'\n${grants}\n${more}\nEND\nexit 1`), { signal })));
+    expect(error.message).toContain("TO `poor`@`h` IDENTIFIED BY PASSWORD '[hidden]'");
+    expect(error.message).not.toMatch(/\*[BE]\d/);
+  });
+
   test("run() throws when the program was killed", async () => {
     const error = await failure(collect(run(sh("printf partial; kill -9 $$"), { signal })));
     expect(error.signal).toBe("SIGKILL");
