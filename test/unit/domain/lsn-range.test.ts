@@ -21,7 +21,7 @@ test.each([
   [INCREMENT, { fromLsn: 50n, toLsn: 71n }, { fromLsn: 0n, toLsn: 50n }, "it is another copy"],
   [INCREMENT, { fromLsn: 50n, toLsn: 70n }, { fromLsn: 0n, toLsn: 40n }, "what it is applied to ends at 40"],
   [fullCopy(at(1), { lsn: undefined }), { fromLsn: 0n, toLsn: 1n }, undefined, undefined],
-])("lsnProblem() of case %#", (copy, found, base, words) => {
+])("lsnProblem() of case %#", (...[copy, found, base, words]) => {
   const problem = lsnProblem(copy, found, base);
   if (words === undefined) expect(problem).toBeUndefined();
   else expect(problem).toContain(words);

@@ -55,11 +55,11 @@ describe("planRestore()", () => {
   });
 
   test.each([
-    ["gone", {}, "NOT_FOUND", "has no object any more"],
-    ["resized", {}, "DATA_DAMAGED", "has another size than the 100 bytes recorded"],
-    [undefined, { storedBytes: 0 }, "DATA_DAMAGED", "is empty"],
-  ] as const)("planRestore() refuses a parent whose object is %s", (doubt, facts, code, what) => {
-    const error = errorOf(() => planRestore(FIRST, [{ copy: FULL, doubt, ...facts }, ...listed(FIRST)]));
+    ["NOT_FOUND", "has no object any more", { doubt: "gone" }],
+    ["DATA_DAMAGED", "has another size than the 100 bytes recorded", { doubt: "resized" }],
+    ["DATA_DAMAGED", "is empty", { doubt: undefined, storedBytes: 0 }],
+  ] as const)("planRestore() refuses a parent with %s when it %s", (code, what, facts) => {
+    const error = errorOf(() => planRestore(FIRST, [{ copy: FULL, ...facts }, ...listed(FIRST)]));
     expect(error).toMatchObject({ code, key: FULL.key, message: expect.stringContaining(what) as string });
     expect(error.hint).toContain("No other copy of this host is whole");
   });
