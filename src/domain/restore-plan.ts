@@ -13,7 +13,7 @@ export type Candidate = {
 };
 
 /** One stored object of a restore. */
-export type PlannedPart = {
+type PlannedPart = {
   readonly copy: MysqlCopy;
   /** Size of the stored object. */
   readonly bytes: number | undefined;

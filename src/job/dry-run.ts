@@ -4,7 +4,7 @@ import type { MysqlRestore } from "./restore-mysql.ts";
 import { freeBytesAt, requireSpace } from "./space.ts";
 
 /** Whether a part could be read and prepared here. */
-export type Tooling = {
+type Tooling = {
   readonly copy: MysqlCopy;
   /** What would be used: programs that decode, then the tool with its version. */
   readonly found: readonly string[];

@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { BROUGHT_SETTINGS, broughtProblem } from "../domain/brought-settings.ts";
 import { CONFIG_DIRECTORY, configFileTarget } from "../domain/config-files.ts";
 import type { MysqlCopy } from "../domain/copy.ts";
 import { CopyError } from "../domain/copy-error.ts";
@@ -121,10 +122,12 @@ async function addPart(copy: MysqlCopy, { base, increment, isLast }: Place, rest
   }
 }
 
-/** @throws {CopyError} when what was unpacked is another copy than was recorded, or belongs to another base. */
+/** @throws {CopyError} when what was unpacked is another copy than was recorded, belongs to another base, or would have foreign code run. */
 async function requireFit(copy: MysqlCopy, { base, increment }: Pick<Place, "base" | "increment">): Promise<void> {
   const below = increment === undefined ? undefined : await lsnRangeIn(base);
-  const problem = lsnProblem(copy, await lsnRangeIn(increment ?? base), below);
+  const unpacked = increment ?? base;
+  const settings = await readFile(join(unpacked, BROUGHT_SETTINGS), "utf8").catch(() => "");
+  const problem = lsnProblem(copy, await lsnRangeIn(unpacked), below) ?? broughtProblem(settings);
   if (problem === undefined) return;
   throw new CopyError(copy.key, "DATA_DAMAGED", {
     message: `Cannot use "${copy.key}": ${problem}`,

@@ -17,12 +17,12 @@ import type { Scratch } from "./staging.ts";
  * How far a verify goes: `checksum` reads the stored bytes and looks through the stream, `prepare` restores the copy with all it needs,
  * `boot` also starts a server on it and has it check every table.
  */
-export const LEVELS = ["checksum", "prepare", "boot"] as const;
+const LEVELS = ["checksum", "prepare", "boot"] as const;
 
 export type Level = (typeof LEVELS)[number];
 
 /** A table that a server found bad, and what it says. */
-export type TableProblem = { readonly table: string; readonly message: string };
+type TableProblem = { readonly table: string; readonly message: string };
 
 /** What a verify found about one copy. */
 export type VerifiedMysql = {

@@ -16,10 +16,13 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openLocal } from "../../../src/destination/local.ts";
 import type { MysqlCopy } from "../../../src/domain/copy.ts";
-import { at } from "../../support/copies.ts";
+import { copyKey, mysqlName } from "../../../src/domain/names.ts";
+import { storeCopy } from "../../../src/job/shelf.ts";
+import { at, fullCopy } from "../../support/copies.ts";
 import { shelve, streamCopy } from "../../support/mysql-copies.ts";
 import { hasMariadb, startMariadb } from "../../support/servers/mariadb.ts";
 import { shelfOn } from "../../support/shelves.ts";
+import { chunks } from "../../support/streams.ts";
 
 const MAIN = new URL("../../../src/main.ts", import.meta.url).pathname;
 
@@ -42,6 +45,22 @@ function run(...args: readonly string[]): Promise<Result> {
 
 function parsed(result: Result): Record<string, unknown> {
   return JSON.parse(result.stdout) as Record<string, unknown>;
+}
+
+/** Store a data directory as one whose files are copied as they are. */
+async function shelveArchive(archive: Buffer): Promise<MysqlCopy> {
+  await using destination = await openLocal({ kind: "local", directory: join(scratch, "copies") });
+  const key = copyKey({ media: "mysql", host: "db7", interval: "weekly", name: mysqlName(at(2), "tar") });
+  const describe = (digest: { bytes: number; sha256: string }): MysqlCopy => ({
+    ...fullCopy(at(2)),
+    ...{ key, interval: "weekly", suffixes: [], format: "tar", tool: "clone", serverVersion: full.serverVersion },
+    ...digest,
+  });
+  const newCopy = { key, content: chunks(archive), describe };
+  const { status } = await storeCopy(shelfOn(destination, "mysql"), newCopy, { signal: new AbortController().signal });
+  const copy = status.copies.find((each) => each.key === key);
+  if (copy === undefined) throw new Error("it was not recorded");
+  return copy;
 }
 
 async function rowsIn(datadir: string): Promise<string> {
@@ -199,6 +218,22 @@ describe.skipIf(!hasMariadb())("verify mysql", () => {
       writeFileSync(stored, bytes);
     }
     expect((await run("verify", "mysql", "all", "--hostname", "db7", "--level", "prepare")).exitCode).toBe(0);
+  });
+
+  test("verify mysql finds what no checksum tells: a table that was damaged before it was copied", async () => {
+    const datadir = join(scratch, "damaged");
+    expect(await run("restore", "mysql", full.key, "--dst", datadir)).toMatchObject({ exitCode: 0 });
+    rmSync(join(datadir, "_config"), { recursive: true });
+    const file = join(datadir, "shop", "orders.ibd");
+    const pages = readFileSync(file);
+    writeFileSync(file, pages.fill(0x41, 3 * 16_384 + 100, 3 * 16_384 + 200));
+    const archive = execFileSync("tar", ["-C", datadir, "-cf", "-", "."], { maxBuffer: 1024 ** 3 });
+    const copy = await shelveArchive(archive);
+    const reading = await run("verify", "mysql", copy.key, "--level", "checksum");
+    expect(reading).toMatchObject({ exitCode: 0, stderr: "" });
+    const booting = await run("verify", "mysql", copy.key, "--json");
+    expect(booting.exitCode).toBe(65);
+    expect(parsed(booting)).toMatchObject({ success: false, culprit: copy.key, level: "boot" });
   });
 
   test("verify mysql of an unknown copy, or a host without any, is no such copy", async () => {
