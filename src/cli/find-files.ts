@@ -1,39 +1,16 @@
 import type { FilesCopy } from "../domain/copy.ts";
-import { BackupError } from "../domain/errors.ts";
-import { findCopy } from "../domain/find.ts";
-import type { Doubt } from "../domain/reconcile.ts";
 import type { Listed } from "../job/list.ts";
+import { findListed, type ListedOf, requireListed } from "./find-copies.ts";
 
 /** A listed files copy. */
-export type ListedFiles = { readonly copy: FilesCopy; readonly doubt: Doubt | undefined };
+export type ListedFiles = ListedOf<"files">;
 
-/** The files copies of a listing. */
-export function filesOf(listed: readonly Listed[]): ListedFiles[] {
-  return listed.flatMap(({ copy, doubt }) => (copy.media === "files" ? [{ copy, doubt }] : []));
-}
-
-/** The listed copy a user named. @throws {BackupError} as `findCopy()`. */
-export function findFiles(typed: string, listed: readonly Listed[]): ListedFiles {
-  const files = filesOf(listed);
-  const { key } = findCopy(
-    typed,
-    files.map(({ copy }) => copy),
-  );
-  const found = files.find(({ copy }) => copy.key === key);
-  if (found === undefined) throw new TypeError(`"${key}" was found and is not there`);
-  return found;
-}
-
-/** The newest copy of each directory of one host. @throws {BackupError} NOT_FOUND when there is none. */
-export function newestFiles(host: string, listed: readonly Listed[]): ListedFiles[] {
-  const own = filesOf(listed).filter(({ copy }) => copy.host === host);
-  if (own.length === 0) {
-    throw new BackupError("NOT_FOUND", `Cannot find the latest files copy of "${host}": it has none`, {
-      hint: "Name another host with --hostname, or take a copy with: twindb-backup backup daily.",
-    });
-  }
-  const byDirectory = new Map(own.map((each) => [each.copy.directory ?? codeOf(each.copy), each]));
-  return [...byDirectory.values()];
+/** The listed copies a user named: one, the newest of each directory of a host (`latest`), or all of the host. */
+export function chooseFiles(typed: string, host: string, listed: readonly Listed[]): ListedFiles[] {
+  if (typed !== "latest" && typed !== "all") return [findListed(typed, "files", listed)];
+  const own = requireListed({ media: "files", host, verb: "verify" }, listed);
+  if (typed === "all") return own;
+  return [...new Map(own.map((each) => [each.copy.directory ?? codeOf(each.copy), each])).values()];
 }
 
 /** What tells copies of one directory from others when nobody recorded it: the name before the time. */

@@ -6,4 +6,6 @@ export type Invocation = {
   readonly signal: AbortSignal;
   readonly configPath: string;
   readonly debug: boolean;
+  /** Programs named on the command line; they go before those of the config. */
+  readonly binaries: { readonly xtrabackup: string | undefined; readonly xbstream: string | undefined };
 };

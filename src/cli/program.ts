@@ -3,6 +3,8 @@ import type { Media } from "../domain/copy.ts";
 import { BackupError, EXIT_STATUS } from "../domain/errors.ts";
 import { INTERVALS, type Interval } from "../domain/interval.ts";
 import { keyProblem } from "../domain/key.ts";
+import type { RestoreMysqlOptions } from "./commands/restore-mysql.ts";
+import type { VerifyMysqlOptions } from "./commands/verify-mysql.ts";
 import { exitStatusOf } from "./exit-status.ts";
 import { abortOnSignals } from "./interruption.ts";
 import type { Invocation } from "./invocation.ts";
@@ -17,7 +19,12 @@ const EXIT_HELP = `
 Exit status: 0 done, 1 failed, 2 usage, 65 damaged data, 66 no such copy, 69 unreachable, 75 another run holds the lock,
 77 not permitted, 78 config, 128+n ended by signal n.`;
 
-type Globals = { readonly config: string; readonly debug?: true };
+type Globals = {
+  readonly config: string;
+  readonly debug?: true;
+  readonly xtrabackupBinary?: string;
+  readonly xbstreamBinary?: string;
+};
 
 /** A command's own work. @returns the exit status. */
 type Work = (invocation: Invocation) => Promise<number>;
@@ -90,9 +97,8 @@ const addListings: Add = (program, start) => {
 };
 
 const addRestore: Add = (program, start) => {
-  program
-    .command("restore")
-    .description("bring a copy back")
+  const group = program.command("restore").description("bring a copy back");
+  group
     .command("file")
     .description("restore a copy of a directory; a COPY is anything ls printed")
     .argument("<copy>")
@@ -103,12 +109,27 @@ const addRestore: Add = (program, start) => {
         (await import("./commands/restore-file.ts")).restoreFile({ ...options, copy }, invocation),
       );
     });
+  group
+    .command("mysql")
+    .description("restore a copy of a server with all it needs, ready to start; a COPY is anything ls printed")
+    .argument("<copy>", "what ls printed, or latest: the newest that has all its parts")
+    .option("--dst <dir>", "empty or new directory to restore into (default: the current one)")
+    .option("--copy-back", "put the data in place: into the empty data directory of a stopped server")
+    .option("--datadir <dir>", "that data directory (default: the one in the copy's config files)")
+    .option("--hostname <host>", "another host than this one, for latest", host)
+    .option("--cache <dir>", "directory that keeps prepared data, so that the next restore is quick")
+    .option("--dry-run", "print what would be done, and what is missing")
+    .addOption(jsonOption())
+    .action((copy: string, options: Omit<RestoreMysqlOptions, "copy">) => {
+      start(async (invocation) =>
+        (await import("./commands/restore-mysql.ts")).restoreMysql({ ...options, copy }, invocation),
+      );
+    });
 };
 
 const addVerify: Add = (program, start) => {
-  program
-    .command("verify")
-    .description("prove that copies can be restored")
+  const group = program.command("verify").description("prove that copies can be restored");
+  group
     .command("file")
     .description("read stored copies: checksum, decryption, decompression and the archive's listing; needs no space")
     .argument("<copy>", "what ls printed, or latest (of every directory), or all")
@@ -117,6 +138,25 @@ const addVerify: Add = (program, start) => {
     .action((copy: string, options: { hostname?: string; json?: true }) => {
       start(async (invocation) =>
         (await import("./commands/verify-file.ts")).verifyFile({ ...options, copy }, invocation),
+      );
+    });
+  group
+    .command("mysql")
+    .description("restore copies of a server for a while, start a server on them, and check every table")
+    .argument("<copy>", "what ls printed, or latest, or all")
+    .option("--hostname <host>", "another host than this one", host)
+    .option("--dst <dir>", "empty or new directory to restore into for a while (default: TMPDIR)")
+    .addOption(
+      new Option("--level <level>", "how far to go: only read, also prepare, also start a server").choices([
+        "checksum",
+        "prepare",
+        "boot",
+      ]),
+    )
+    .addOption(jsonOption())
+    .action((copy: string, options: Omit<VerifyMysqlOptions, "copy">) => {
+      start(async (invocation) =>
+        (await import("./commands/verify-mysql.ts")).verifyMysql({ ...options, copy }, invocation),
       );
     });
 };
@@ -144,12 +184,20 @@ function build(start: (work: Work) => void): Command {
     .description("Backs up directories from cron; every listed copy restores.")
     .option("--config <path>", "config file", DEFAULT_CONFIG)
     .option("--debug", "tell everything that happens, on stderr")
+    .option("--xtrabackup-binary <path>", "the tool that copies and prepares a server's data")
+    .option("--xbstream-binary <path>", "the tool that unpacks its streams")
     .version(version(), "--version", "print the version")
     .exitOverride()
     .configureOutput({ outputError: () => {} })
     .addHelpText("after", EXIT_HELP);
   for (const add of [addBackup, addListings, addRestore, addVerify, addCare]) add(program, start);
   return program;
+}
+
+function invocationOf(globals: Globals): Omit<Invocation, "terminal" | "signal"> {
+  const { config, debug, xtrabackupBinary, xbstreamBinary } = globals;
+  const binaries = { xtrabackup: xtrabackupBinary, xbstream: xbstreamBinary };
+  return { configPath: config, debug: debug === true, binaries };
 }
 
 async function perform(work: Work, globals: Globals): Promise<number> {
@@ -161,7 +209,7 @@ async function perform(work: Work, globals: Globals): Promise<number> {
   });
   const signal = abortOnSignals();
   try {
-    const status = await work({ terminal, signal, configPath: globals.config, debug: globals.debug === true });
+    const status = await work({ terminal, signal, ...invocationOf(globals) });
     await terminal.finish();
     return status;
   } catch (error) {

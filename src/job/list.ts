@@ -7,8 +7,12 @@ import { type Doubt, locateBinlogs, reconcile } from "../domain/reconcile.ts";
 import type { Status } from "../domain/status.ts";
 import { StatusStore, statusKey } from "../status/store.ts";
 
-/** One copy as a listing shows it. `doubt` says why it cannot be good. */
-export type Listed = { readonly copy: Copy; readonly doubt: Doubt | undefined };
+/** One copy as a listing shows it. `doubt` says why it cannot be good, `storedBytes` how large its object is. */
+export type Listed = {
+  readonly copy: Copy;
+  readonly doubt: Doubt | undefined;
+  readonly storedBytes?: number | undefined;
+};
 
 /** What is on a destination, and what the reader should know about it. */
 export type Listing = { readonly listed: readonly Listed[]; readonly warnings: readonly string[] };
@@ -47,5 +51,11 @@ async function listHost(destination: Destination, { host, media, objects, signal
   const binlogs = status.copies.filter((copy) => copy.media === "binlog");
   const located: Status<Copy> = media === "binlog" ? locateBinlogs({ copies: binlogs }, objects) : status;
   const doubts = reconcile(located, objects);
-  return { listed: located.copies.map((copy) => ({ copy, doubt: doubts.get(copy.key) })), warnings };
+  const sizes = new Map(objects.map(({ key, bytes }) => [key, bytes]));
+  const listed = located.copies.map((copy) => ({
+    copy,
+    doubt: doubts.get(copy.key),
+    storedBytes: sizes.get(copy.key),
+  }));
+  return { listed, warnings };
 }

@@ -13,6 +13,12 @@ async function sweep(directory: string): Promise<void> {
     await rm(join(directory, name), { recursive: true });
 }
 
+/** What a file system puts into its root by itself. */
+const OF_THE_FILE_SYSTEM = "lost+found";
+
+/** A directory for what a restore needs on its way; disposing it removes it. */
+export type Scratch = AsyncDisposable & { readonly directory: string };
+
 /** A directory that a restore fills, which takes the target's place only when everything succeeded. */
 export class Staging implements AsyncDisposable {
   /** Where to extract into. */
@@ -41,15 +47,24 @@ export class Staging implements AsyncDisposable {
     return staging;
   }
 
-  /** Put what was extracted in its place. */
-  async promote(): Promise<void> {
+  /** Make a directory beside it, on the same file system. A run that is killed leaves it to be swept by the next. */
+  async scratch(): Promise<Scratch> {
+    const directory = join(dirname(this.directory), ownedName(PREFIX));
+    await mkdir(directory, { mode: 0o700 }).catch((cause: unknown) => refuse(directory, cause));
+    return { directory, [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }) };
+  }
+
+  /**
+   * Put what was extracted in its place.
+   * @param mode that of a target that was not there; by default as mkdir would have made it, 0777 less the umask.
+   */
+  async promote(mode = 0o777 & ~process.umask()): Promise<void> {
     if (this.#isInside) {
       for (const name of await readdir(this.directory))
         await rename(join(this.directory, name), join(this.#target, name));
       await rm(this.directory, { recursive: true });
     } else {
-      // As mkdir would have made it: 0777 less the umask.
-      await chmod(this.directory, 0o777 & ~process.umask());
+      await chmod(this.directory, mode);
       await rename(this.directory, this.#target);
     }
     this.#isPromoted = true;
@@ -68,7 +83,7 @@ async function checkEmpty(path: string): Promise<boolean> {
   if (stat === undefined) return false;
   if (!stat.isDirectory()) throw occupied(path, "it is not a directory");
   await sweep(path);
-  const names = await readdir(path);
+  const names = (await readdir(path)).filter((name) => name !== OF_THE_FILE_SYSTEM);
   if (names.length > 0)
     throw occupied(path, `it holds ${names.length === 1 ? `"${names[0]}"` : `${names.length} entries`}`);
   return true;

@@ -8,7 +8,7 @@ import { restoreFile as restore, type StoredCopy } from "../../job/restore-file.
 import { explainUnpacking, extractCommand, isNotInArchive, openTar } from "../../source/tar.ts";
 import { openContext, openDestination } from "../context.ts";
 import { decodingOf } from "../decoding.ts";
-import { findFiles } from "../find-files.ts";
+import { findListed } from "../find-copies.ts";
 import type { Invocation } from "../invocation.ts";
 import { progressOn } from "../progress.ts";
 
@@ -53,7 +53,7 @@ async function find(typed: string, config: Config, signal: AbortSignal): Promise
   const destination = await openDestination(config);
   try {
     const { listed } = await listCopies(destination, { host: undefined, media: "files", signal });
-    return { destination, copy: findFiles(typed, listed).copy };
+    return { destination, copy: findListed(typed, "files", listed).copy };
   } catch (error) {
     await destination[Symbol.asyncDispose]();
     throw error;

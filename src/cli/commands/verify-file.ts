@@ -1,12 +1,11 @@
-import { BackupError } from "../../domain/errors.ts";
 import { humanSeconds } from "../../domain/human.ts";
-import { type Listed, listCopies } from "../../job/list.ts";
+import { listCopies } from "../../job/list.ts";
 import { type Verified, verifyFile as verify } from "../../job/verify-file.ts";
 import { listCommand, openTar } from "../../source/tar.ts";
 import { openContext, openDestination, shelfOf } from "../context.ts";
 import { decodingOf } from "../decoding.ts";
 import { exitStatusOf } from "../exit-status.ts";
-import { filesOf, findFiles, type ListedFiles, newestFiles } from "../find-files.ts";
+import { chooseFiles } from "../find-files.ts";
 import type { Invocation } from "../invocation.ts";
 import { tableOf } from "../table.ts";
 
@@ -21,7 +20,7 @@ export async function verifyFile({ copy, hostname, json }: VerifyOptions, invoca
   for (const warning of warnings) log.warn(warning);
   const tar = await openTar({ signal });
   const results: Verified[] = [];
-  for (const wanted of choose(copy, hostname ?? config.hostname, listed)) {
+  for (const wanted of chooseFiles(copy, hostname ?? config.hostname, listed)) {
     terminal.draw(`verifying ${wanted.copy.key}`);
     const found = await verify(wanted.copy, wanted.doubt, {
       shelf: shelfOf(destination, wanted.copy.host, "files"),
@@ -39,16 +38,6 @@ export async function verifyFile({ copy, hostname, json }: VerifyOptions, invoca
   else terminal.print(table(results).join("\n"));
   const bad = results.find(({ error }) => error !== undefined);
   return bad === undefined ? 0 : exitStatusOf(bad.error);
-}
-
-function choose(typed: string, host: string, listed: readonly Listed[]): ListedFiles[] {
-  if (typed === "latest") return newestFiles(host, listed);
-  if (typed !== "all") return [findFiles(typed, listed)];
-  const own = filesOf(listed).filter(({ copy }) => copy.host === host);
-  if (own.length > 0) return own;
-  throw new BackupError("NOT_FOUND", `Cannot verify the files copies of "${host}": it has none`, {
-    hint: "Name another host with --hostname, or take a copy with: twindb-backup backup daily.",
-  });
 }
 
 function messageOf(error: unknown): string {

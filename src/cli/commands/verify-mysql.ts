@@ -1,0 +1,106 @@
+import type { MysqlCopy } from "../../domain/copy.ts";
+import { humanSeconds } from "../../domain/human.ts";
+import { openRestorer } from "../../engine/open.ts";
+import { listCopies } from "../../job/list.ts";
+import { prepareMemory } from "../../job/memory.ts";
+import { openVerifyDirectory } from "../../job/verify-directory.ts";
+import { type Level, type VerifiedMysql, verifyMysql as verify } from "../../job/verify-mysql.ts";
+import type { Log } from "../../lib/log.ts";
+import { listCommand, openTar } from "../../source/tar.ts";
+import { bootAndCheck, canBoot } from "../boot.ts";
+import { openContext, openDestination, shelfOf } from "../context.ts";
+import { exitStatusOf } from "../exit-status.ts";
+import { listedOf } from "../find-copies.ts";
+import { chooseMysql, isKept } from "../find-mysql.ts";
+import type { Invocation } from "../invocation.ts";
+import { mysqlBinaries, mysqlParts } from "../mysql-parts.ts";
+import { tableOf } from "../table.ts";
+
+/** The options of the command, as typed. */
+export type VerifyMysqlOptions = {
+  readonly copy: string;
+  readonly hostname?: string;
+  readonly dst?: string;
+  readonly level?: Level;
+  readonly json?: true;
+};
+
+type Noting = { readonly log: Log; readonly signal: AbortSignal };
+
+/** Verify one copy, the latest, or all of a host; the worst result is the exit status. */
+export async function verifyMysql(options: VerifyMysqlOptions, invocation: Invocation): Promise<number> {
+  const { terminal, signal } = invocation;
+  const { config, log } = await openContext(invocation);
+  await using destination = await openDestination(config);
+  const where = { host: options.hostname ?? config.hostname, keepLocalPath: config.keepLocalPath };
+  const { listed, warnings } = await listCopies(destination, { host: undefined, media: "mysql", signal });
+  for (const warning of warnings) log.warn(warning);
+  const isLocal = isKept(options.copy, config.keepLocalPath);
+  const binaries = mysqlBinaries(config, invocation);
+  const listTar = listCommand(await openTar({ signal }));
+  const results: VerifiedMysql[] = [];
+  for (const copy of chooseMysql(options.copy, where, listed)) {
+    terminal.draw(`verifying ${copy.key}`);
+    const found = await verify(copy, {
+      shelf: isLocal ? undefined : shelfOf(destination, copy.host, "mysql"),
+      candidates: listedOf("mysql", listed).filter((each) => each.copy.host === copy.host),
+      level: await levelFor(copy, options, { log, signal }),
+      listTar,
+      openDirectory: () => openVerifyDirectory(options.dst),
+      boot: (copy, directory) => bootAndCheck(copy, directory, { signal }),
+      openPart: mysqlParts({ config, destination, preferKept: isLocal, signal }),
+      openRestorer: (part) => openRestorer(part, { binaries, signal }),
+      memoryBytes: prepareMemory(),
+      idleSeconds: config.run.idleSeconds,
+      signal,
+    });
+    results.push(found);
+    if (found.error !== undefined) terminal.fail(found.error);
+    if (found.unrecorded !== undefined) log.warn(`the result is not recorded: ${messageOf(found.unrecorded)}`);
+  }
+  terminal.draw("");
+  print(results, options, invocation);
+  const bad = results.find(({ error }) => error !== undefined);
+  return bad === undefined ? 0 : exitStatusOf(bad.error);
+}
+
+/** As far as this host can go, where nobody said how far. */
+async function levelFor(copy: MysqlCopy, { level }: VerifyMysqlOptions, { log, signal }: Noting): Promise<Level> {
+  if (level !== undefined) return level;
+  if (await canBoot(copy, { signal })) return "boot";
+  log.warn(`no server is installed here that "${copy.key}" could be started with, so it is prepared only`);
+  return "prepare";
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The fields of the predecessor, and more. */
+function jsonOf({ copy, level, seconds, error, culprit }: VerifiedMysql): Record<string, unknown> {
+  return {
+    backup_copy: copy.key,
+    culprit: culprit ?? null,
+    error: error === undefined ? null : messageOf(error),
+    level,
+    restore_time: seconds,
+    sha256: copy.sha256 ?? null,
+    success: error === undefined,
+  };
+}
+
+/** One copy is an object, as the predecessor prints it; all of a host are a list. */
+function print(results: readonly VerifiedMysql[], { copy, json }: VerifyMysqlOptions, { terminal }: Invocation): void {
+  const objects = results.map(jsonOf);
+  if (json === true) return terminal.print(JSON.stringify(copy === "all" ? objects : objects[0], null, 4));
+  const lines = tableOf(
+    [
+      { title: "RESULT", value: ({ error }: VerifiedMysql) => (error === undefined ? "ok" : "FAILED") },
+      { title: "LEVEL", value: ({ level }) => level },
+      { title: "TOOK", value: ({ seconds }) => humanSeconds(seconds), align: "right" },
+      { title: "COPY", value: ({ copy }) => copy.key },
+    ],
+    results,
+  );
+  terminal.print(lines.join("\n"));
+}

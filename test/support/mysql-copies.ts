@@ -1,0 +1,79 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { MysqlCopy } from "../../src/domain/copy.ts";
+import type { Key } from "../../src/domain/key.ts";
+import { copyKey, mysqlName } from "../../src/domain/names.ts";
+import type { Shelf } from "../../src/job/shelf.ts";
+import { storeCopy } from "../../src/job/shelf.ts";
+import { fullCopy } from "./copies.ts";
+import type { Mariadb } from "./servers/mariadb.ts";
+import { chunks } from "./streams.ts";
+
+/** A copy as the tool streams it, and what it wrote down. */
+export type Streamed = { readonly raw: Buffer; readonly fromLsn: bigint; readonly toLsn: bigint };
+
+/** Take a copy of a running server by hand; of what changed since `fromLsn` when that is given. */
+export function streamCopy(server: Mariadb, fromLsn?: bigint): Streamed {
+  const scratch = mkdtempSync(join(tmpdir(), "stream-copy-"));
+  try {
+    const increment = fromLsn === undefined ? [] : [`--incremental-lsn=${fromLsn}`];
+    const directories = [`--target-dir=${scratch}`, `--extra-lsndir=${scratch}`];
+    const args = [
+      `--defaults-file=${server.defaultsFile}`,
+      "--backup",
+      "--stream=xbstream",
+      ...directories,
+      ...increment,
+    ];
+    const raw = execFileSync("mariadb-backup", [...args, `--datadir=${server.datadir}`], {
+      maxBuffer: 1024 ** 3,
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const checkpoints = readFileSync(join(scratch, "xtrabackup_checkpoints"), "utf8");
+    const lsn = (name: string) => BigInt(new RegExp(`^${name} = (\\d+)$`, "m").exec(checkpoints)?.[1] ?? "");
+    return { raw, fromLsn: lsn("from_lsn"), toLsn: lsn("to_lsn") };
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+}
+
+type Facts = {
+  readonly takenAt: Date;
+  readonly parent?: Key;
+  readonly config?: ReadonlyMap<string, string>;
+  /** Change the stored bytes behind the back of who recorded them. */
+  readonly damage?: (stored: Buffer) => Buffer;
+  /** Record what the predecessor would: no size, no digest, no range. */
+  readonly isOld?: boolean;
+};
+
+/** Compress a streamed copy, store and record it. */
+export async function shelve(shelf: Shelf<"mysql">, streamed: Streamed, facts: Facts): Promise<MysqlCopy> {
+  const { takenAt, parent, config = new Map(), isOld = false } = facts;
+  const stored = execFileSync("zstd", ["-q", "-1", "-c"], { input: streamed.raw, maxBuffer: 1024 ** 3 });
+  const interval = parent === undefined ? "daily" : "hourly";
+  const key = copyKey({ media: "mysql", host: "db7", interval, name: `${mysqlName(takenAt)}.zst` });
+  const known = { lsn: streamed.toLsn, config, interval, key, suffixes: [".zst"] } as const;
+  const ours = {
+    fromLsn: streamed.fromLsn,
+    toLsn: streamed.toLsn,
+    rawBytes: streamed.raw.length,
+    format: "xbstream",
+    tool: "mariadb-backup",
+    toolVersion: "10.11.14",
+    serverVersion: "10.11.14-MariaDB",
+  } as const;
+  const base = fullCopy(takenAt, { ...known, ...(isOld ? {} : ours) });
+  const describe = (digest: { readonly bytes: number; readonly sha256: string }): MysqlCopy => {
+    const whole = isOld ? base : { ...base, ...digest };
+    return parent === undefined ? whole : { ...whole, kind: "incremental", parent };
+  };
+  const content = chunks(facts.damage?.(stored) ?? stored);
+  // What is recorded speaks of the bytes before they were damaged.
+  const { status } = await storeCopy(shelf, { key, content, describe }, { signal: new AbortController().signal });
+  const copy = status.copies.find((each) => each.key === key);
+  if (copy === undefined) throw new Error(`"${key}" was not recorded`);
+  return copy;
+}
