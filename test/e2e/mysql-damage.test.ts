@@ -31,7 +31,7 @@ beforeAll(async () => {
     compression: { program: "zstd", threads: 1 },
   });
   for (const args of [["daily"], ["hourly"], ["hourly"], ["daily"]]) {
-    await server.sql("insert into shop.t (t) select md5(seq) from seq_1_to_1000");
+    await server.sql("use shop; insert into shop.t (t) select md5(seq) from seq_1_to_1000");
     await take(...args);
   }
   const listed = JSON.parse((await sandbox.run(["ls", "--json"])).stdout) as { copies: { key: string }[] };

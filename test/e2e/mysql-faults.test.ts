@@ -15,7 +15,7 @@ beforeEach(async () => {
   sandbox = new Sandbox();
   server = await startMariadb();
   await server.sql(`
-    create database shop;
+    create database shop; use shop;
     create table shop.t (id int primary key, t varchar(100));
     insert into shop.t select seq, md5(seq) from seq_1_to_20000`);
 });

@@ -13,7 +13,7 @@ export function copyTemplate(recipe: Recipe, datadir: string): void {
 
 function template({ name, initialise }: Recipe): string {
   const { uid } = userInfo();
-  const shelf = join(tmpdir(), `twindb-backup-test-templates-${uid}`);
+  const shelf = join(tmpdir(), `database-templates-${uid}`);
   mkdirSync(shelf, { recursive: true, mode: 0o755 });
   if (statSync(shelf).uid !== uid) throw new Error(`${shelf} belongs to somebody else`);
   const path = join(shelf, name, "data");
