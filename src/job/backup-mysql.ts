@@ -4,6 +4,7 @@ import type { Interval } from "../domain/interval.ts";
 import { mysqlName, parseMysqlName, uniqueTimestamp } from "../domain/names.ts";
 import { type MysqlPlan, planMysql, type Tool } from "../domain/plan-mysql.ts";
 import type { ServerFacts } from "../domain/server.ts";
+import type { StreamFormat } from "../engine/engine.ts";
 import type { Source } from "../source/source.ts";
 import { type Backup, type Before, prepareBackup, takeCopy } from "./take-copy.ts";
 
@@ -24,7 +25,7 @@ export type MysqlBackup = Backup<"mysql"> & {
   readonly incrementalFrom: "full" | "last";
   /** The user asked for a full copy. */
   readonly isForced: boolean;
-  readonly tool: Tool & { readonly format: "xbstream" | "tar" };
+  readonly tool: Tool & { readonly format: StreamFormat };
   readonly serverFacts: () => Promise<ServerFacts>;
   /** Text of the server's config files by absolute path. */
   readonly serverConfig: () => Promise<MysqlCopy["config"]>;

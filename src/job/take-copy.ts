@@ -150,7 +150,8 @@ export async function takeCopy<M extends TimedMedia, Facts>(
   const name = order.source.name + suffixes.join("");
   const key = copyKey({ media: order.media, host: shelf.host, interval, name });
 
-  await using capture = await order.source.open({ signal });
+  const capture = await order.source.open({ signal });
+  await using _released = { [Symbol.asyncDispose]: () => release(backup, capture) };
   await using tap = await openTap(backup, key);
   let tapFailure: string | undefined;
   const content = applyAll(capture.content, stepsOf(backup, tap), {
@@ -174,7 +175,10 @@ export async function takeCopy<M extends TimedMedia, Facts>(
   if (!before.doubtful) await expire(backup, status, before);
 }
 
-/** The source is needed no more: a server must not wait for what is cleaned up. Done twice, it does nothing. */
+/**
+ * The source is needed no more: a server must not wait for what is cleaned up. What goes wrong is told besides what went wrong before.
+ * Done twice, it does nothing.
+ */
 async function release<M extends TimedMedia>(backup: Backup<M>, capture: Capture<unknown>): Promise<void> {
   try {
     await capture[Symbol.asyncDispose]();

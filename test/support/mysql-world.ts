@@ -53,7 +53,7 @@ type Delta = { readonly from: string; readonly to: string };
 export type StoreFault = { readonly change: number; readonly isFatal: boolean };
 
 /** What goes wrong in a run of the tool. */
-export type ToolFault = "open" | "content" | "once" | "increment" | undefined;
+export type ToolFault = "open" | "content" | "once" | "increment" | "release" | undefined;
 
 export type RunOptions = { readonly retention: RetentionPolicy; readonly fault?: ToolFault } & Partial<
   Pick<
@@ -172,7 +172,14 @@ export class MysqlWorld {
       name,
       async open() {
         if (fault === "open") throw new Error("the server is down");
-        return { content: content(), facts: () => facts, async [Symbol.asyncDispose]() {} };
+        let isReleased = false;
+        const release = async (): Promise<void> => {
+          if (!isReleased && (fault === "release" || fault === "content")) {
+            isReleased = true;
+            throw new Error("the node cannot be taken back");
+          }
+        };
+        return { content: content(), facts: () => facts, [Symbol.asyncDispose]: release };
       },
     };
   }

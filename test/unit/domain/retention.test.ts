@@ -1,6 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { toKey } from "../../../src/domain/key.ts";
-import { decide, decideLocal, expired, type RetentionPolicy, type TimedCopy } from "../../../src/domain/retention.ts";
+import {
+  decide,
+  decideLocal,
+  expired,
+  expiredOf,
+  type RetentionPolicy,
+  type TimedCopy,
+} from "../../../src/domain/retention.ts";
 import { at, filesCopy, fullCopy, increment } from "../../support/copies.ts";
 
 const NONE: RetentionPolicy = { hourly: 0, daily: 0, weekly: 0, monthly: 0, yearly: 0 };
@@ -131,6 +138,18 @@ describe("decide()", () => {
     expect(reasons(copies, policy({ daily: 1 }), { now: at(7) })).toEqual(["clock", "clock"]);
     expect(reasons(copies, policy({ daily: 1 }), { now: at(8) })).toEqual(["newest", "-"]);
   });
+});
+
+test("expiredOf() lets go of one run type, but not of what a copy of another type needs", () => {
+  const full = fullCopy(at(1));
+  const unneeded = fullCopy(at(2));
+  const hourly = increment(at(2, 1), full.key);
+  const newest = fullCopy(at(3));
+  const decisions = decide([full, unneeded, hourly, newest], policy({ daily: 1 }));
+  expect(expired(decisions)).toEqual([hourly, unneeded, full]);
+  expect(expiredOf(decisions, "daily")).toEqual([unneeded]);
+  expect(expiredOf(decisions, "hourly")).toEqual([hourly]);
+  expect(expiredOf(decide([full, unneeded, newest], policy({ daily: 1 })), "daily")).toEqual([unneeded, full]);
 });
 
 test("expired() puts dependents before what they need", () => {

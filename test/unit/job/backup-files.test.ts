@@ -183,6 +183,17 @@ describe("backupFiles()", () => {
     expect(failures).toEqual([]);
   });
 
+  test("backupFiles() gives no name a second time, though the first object is gone", async () => {
+    await backup(1);
+    const [gone] = await copies();
+    await destination.remove(toKey(gone?.key ?? ""), { signal });
+    await backup(1);
+    expect(failures).toEqual([]);
+    expect((await copies()).map(({ key }) => /\d{4}[-_\d]+/.exec(key)?.[0])).toEqual([
+      expect.stringContaining("2026-05-01_00_00_03"),
+    ]);
+  });
+
   test("backupFiles() ends with the reason of an abort, and leaves nothing half", async () => {
     const controller = new AbortController();
     const openSource = failingSource();

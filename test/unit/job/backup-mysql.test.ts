@@ -108,6 +108,16 @@ describe("backupMysql()", () => {
     expect(await world.copies()).toEqual(copies);
   });
 
+  test("backupMysql() keeps a copy whose server cannot be released, and tells that besides any other failure", async () => {
+    const world = await livedIn(0);
+    world.pass(1);
+    expect(await world.run("hourly", { ...OPTIONS, fault: "release" })).toBe(false);
+    expect(world.failures.map(String)).toEqual(["Error: the node cannot be taken back"]);
+    expect(await world.copies()).toHaveLength(2);
+    expect(await world.run("hourly", { ...OPTIONS, fault: "content" })).toBe(false);
+    expect(world.failures.map(String)).toEqual(["Error: the node cannot be taken back", "Error: the tool failed"]);
+  });
+
   test("backupMysql() takes a full copy instead when the tool refuses an increment", async () => {
     const world = await livedIn(1);
     world.pass(1);
