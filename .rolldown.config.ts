@@ -8,7 +8,7 @@ export default defineConfig({
   input: { main: "src/main.ts", "reader-thread": "src/lib/reader-thread.ts" },
   platform: "node",
   // Loaded by few commands, and they look for files of their own beside them.
-  external: ["ssh2", "mysql2/promise"],
+  external: ["ssh2", "mysql2"],
   output: {
     dir: "dist",
     entryFileNames: ({ name }) => (name === "main" ? "main.js" : `parts/${name}.js`),

@@ -38,7 +38,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 const OWNERS: Readonly<Record<string, string>> = {
   "../package.json": "cli/version.ts",
   commander: "cli/program.ts",
-  "mysql2/promise": "mysql/client.ts",
+  mysql2: "mysql/client.ts",
   pino: "cli/log.ts",
   "proper-lockfile": "lib/lock.ts",
   ssh2: "lib/ssh.ts",

@@ -42,7 +42,7 @@ const PRIVILEGE_MISSING = [1044, 1142, 1143, 1227, 1370];
 const BUSY = [1040, 1041, 1047, 1053, 1129, 1203, 1317, 1927, 2006, 2013, 3032, 4031];
 
 /** The number of an error that a server sent; `undefined` for any other. */
-export function serverErrno(error: unknown): number | undefined {
+function serverErrno(error: unknown): number | undefined {
   const { errno, sqlMessage } = error as DriverError;
   return typeof errno === "number" && errno > 0 && typeof sqlMessage === "string" ? errno : undefined;
 }
@@ -53,6 +53,10 @@ export function connectFailure(cause: unknown, subject: Subject): BackupError {
   const message = `Cannot connect to "${subject.target}": ${words}`;
   if (errno !== undefined && LOGIN_REFUSED.includes(errno)) {
     return new BackupError("NOT_PERMITTED", message, { hint: loginHint(errno, subject), cause });
+  }
+  if (/\bauthenticat/i.test(words) && errno === undefined) {
+    const hint = `Have the user of ${source(subject)} log in another way on the server: with a password of MySQL or MariaDB, or by socket.`;
+    return new BackupError("NOT_PERMITTED", message, { hint, cause });
   }
   if ((cause as DriverError).code === "EACCES") {
     return new BackupError("NOT_PERMITTED", message, {
@@ -99,5 +103,5 @@ function source({ defaultsFile }: Subject): string {
 function loginHint(errno: number, subject: Subject): string {
   if (errno === 3159)
     return `Set ssl-mode=REQUIRED in ${source(subject)}: the server accepts encrypted connections only.`;
-  return `Correct user and password in ${source(subject)}, or let "${subject.target}" in on the server.`;
+  return `Correct user and password under [client] in ${source(subject)}, or let "${subject.target}" in on the server.`;
 }

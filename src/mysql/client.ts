@@ -1,14 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { userInfo } from "node:os";
-import type { Connection, ConnectionOptions, RowDataPacket, SslOptions } from "mysql2/promise";
+import type { Connection, ConnectionOptions, QueryResult, SslOptions } from "mysql2";
 import { BackupError } from "../domain/errors.ts";
-import { untilAborted } from "../lib/abortable.ts";
+import { abortable } from "../lib/abortable.ts";
 import { connectFailure, type Subject, statementFailure } from "./client-errors.ts";
 import { type LoginOptions, loginOptions, readDefaultsFile } from "./defaults-file.ts";
 import { addressesOf, findSocket, type ServerAddress, type ServerChoice, showAddress } from "./server-address.ts";
-
-export type { ServerAddress } from "./server-address.ts";
 
 /** One row: every value as the text the server sends, so that no number loses digits; NULL is `undefined`. */
 export type Row = Readonly<Record<string, string | undefined>>;
@@ -148,7 +146,6 @@ class Session implements OpenedClient {
   readonly #signal: AbortSignal;
   readonly #connection: Connection;
   readonly #socket: Socket;
-  readonly #onAbort: () => void;
 
   private constructor(connection: Connection, socket: Socket, { address, subject, signal }: SessionFacts) {
     this.target = subject.target;
@@ -157,18 +154,22 @@ class Session implements OpenedClient {
     this.#signal = signal;
     this.#connection = connection;
     this.#socket = socket;
-    this.#onAbort = () => socket.destroy();
-    signal.addEventListener("abort", this.#onAbort);
-    // A session that is lost between two statements is told by the next one.
-    connection.on("error", () => {});
+    const onAbort = () => socket.destroy();
+    signal.addEventListener("abort", onAbort);
+    socket.once("close", () => signal.removeEventListener("abort", onAbort));
   }
 
   static async open(options: ConnectionOptions, facts: SessionFacts): Promise<Session> {
     const { signal, subject } = facts;
-    const { createConnection } = await import("mysql2/promise");
+    const { createConnection } = await import("mysql2");
     const socket = openSocket(facts.address);
     try {
-      const connection = await untilAborted([signal], createConnection({ ...options, stream: socket }));
+      const connection = await abortable<Connection>([signal], (done) => {
+        const opened = createConnection({ ...options, stream: socket });
+        // It stays for good: the driver tells some errors twice, and the next statement tells that the session was lost.
+        opened.on("error", (error: Error) => done(error, opened));
+        opened.once("connect", () => done(undefined, opened));
+      });
       const session = new Session(connection, socket, facts);
       await session.rows(SET_SESSION);
       return session;
@@ -183,8 +184,10 @@ class Session implements OpenedClient {
     this.#signal.throwIfAborted();
     const query = values.length === 0 ? { sql } : { sql, values: [...values] };
     try {
-      const [result] = await untilAborted([this.#signal], this.#connection.query<RowDataPacket[]>(query));
-      return Array.isArray(result) ? result : [];
+      const result = await abortable<QueryResult>([this.#signal], (done) => {
+        this.#connection.query(query, (error, answer) => done(error, answer));
+      });
+      return Array.isArray(result) ? (result as Row[]) : [];
     } catch (error) {
       this.#signal.throwIfAborted();
       throw statementFailure(error, sql, this.#subject);
@@ -197,11 +200,10 @@ class Session implements OpenedClient {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#signal.removeEventListener("abort", this.#onAbort);
     if (this.#socket.destroyed) return;
     const closed = new Promise((resolve) => this.#socket.once("close", resolve));
     const timer = setTimeout(() => this.#socket.destroy(), 1000);
-    this.#connection.end().catch(() => this.#socket.destroy());
+    this.#connection.end();
     await closed;
     clearTimeout(timer);
   }

@@ -8,7 +8,7 @@ import { type Include, type Option, optionName, parseOptionFile } from "./option
 /** How far a connection is encrypted and its server trusted, in the words of `ssl-mode`. */
 const TLS_MODES = ["DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"] as const;
 
-export type TlsMode = (typeof TLS_MODES)[number];
+type TlsMode = (typeof TLS_MODES)[number];
 
 /** What an option file says about logging in. `undefined` is what it does not say. */
 export type LoginOptions = {
@@ -26,17 +26,20 @@ export type LoginOptions = {
   };
 };
 
-/** Groups that every client and backup tool reads. */
-const CLIENT_GROUPS = ["client", "client-server", "client-mariadb"];
-
-/** Groups of single programs: they say what the others leave out. */
-const PROGRAM_GROUPS = ["mysql", "xtrabackup", "mariabackup", "mariadb-backup"];
+/**
+ * The groups that the backup tools read for their own login, those that win last. Not `[mysql]`, which they do not read: with what is
+ * there alone we would get in and they would not.
+ */
+const GROUPS = [
+  ["client", "client-server", "client-mariadb"],
+  ["xtrabackup", "mariabackup", "mariadb-backup"],
+];
 
 /** As deep as the clients follow includes. */
 const MAX_DEPTH = 10;
 
 /**
- * Read an option file with the credentials, and the files it includes, as the clients do.
+ * Read an option file with the credentials, and the files it includes, as the backup tools do.
  * @throws {BackupError} CONFIG_INVALID when it is missing, malformed, or may be changed by others; NOT_PERMITTED when it cannot be read.
  */
 export async function readDefaultsFile(path: string): Promise<LoginOptions> {
@@ -66,7 +69,7 @@ export function loginOptions(options: readonly Option[], path: string): LoginOpt
 /** An option without a value counts as `1`, one with `skip-` as `0`. */
 function lastValues(options: readonly Option[]): ReadonlyMap<string, string> {
   const last = new Map<string, string>();
-  for (const groups of [PROGRAM_GROUPS, CLIENT_GROUPS]) {
+  for (const groups of GROUPS) {
     for (const { group, name, value } of options) {
       if (!groups.includes(group)) continue;
       const [, isOff, base = ""] = /^(skip-|disable-)?(?:enable-)?(.*)$/s.exec(name) ?? [];

@@ -119,7 +119,13 @@ export async function desync(open: OpenSession, options: DesyncOptions): Promise
     await takeBack().catch((failure: unknown) => options.warn((failure as Error).message));
     throw error;
   }
-  return { [Symbol.asyncDispose]: takeBack };
+  let taken: Promise<void> | undefined;
+  return {
+    [Symbol.asyncDispose]: () => {
+      taken ??= takeBack();
+      return taken;
+    },
+  };
 }
 
 /**

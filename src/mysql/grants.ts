@@ -38,7 +38,7 @@ export async function checkGrants(client: Client, needs: GrantNeeds): Promise<vo
   const names = missing.map(({ name, on }) => (on === EVERYTHING ? name : `${name} on ${on}`));
   throw new BackupError(
     "NOT_PERMITTED",
-    `Cannot copy the server as "${client.target}": ${names.join(", ")} is missing`,
+    `Cannot copy the server as "${client.target}": the user lacks ${names.join(", ")}`,
     {
       hint: `Run on the server, as its administrator: ${grantStatements(missing, account).join(" ")}`,
     },

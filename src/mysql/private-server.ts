@@ -5,6 +5,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { BackupError } from "../domain/errors.ts";
 import { text } from "../lib/command.ts";
 import { Program } from "../lib/program.ts";
+import { meaningOf } from "../lib/system-error.ts";
 import { leftTemporaryDirectories, makeTemporaryDirectory } from "../lib/temporary-directory.ts";
 import { type Place, readTablespaces, serverArguments, socketIn, type Tablespaces } from "./private-server-options.ts";
 import { findServer, type Wanted } from "./server-binary.ts";
@@ -62,13 +63,12 @@ export async function startPrivateServer(request: PrivateServerRequest): Promise
 
 /** An empty directory would start as well, and find all of its no tables in order. */
 async function inspect(directory: string): Promise<Tablespaces> {
-  const tablespaces = readTablespaces(await readSettings(directory));
+  const settings = await ifThere(join(directory, "backup-my.cnf"), (path) => readFile(path, "utf8"));
+  // Copies by CLONE have no such file; their data needs the server's own defaults.
+  const tablespaces = readTablespaces(settings ?? "");
   const { systemFile } = tablespaces;
-  const isThere = await stat(join(directory, systemFile)).then(
-    (stats) => stats.isFile(),
-    () => false,
-  );
-  if (isThere) return tablespaces;
+  const stats = await ifThere(join(directory, systemFile), (path) => stat(path));
+  if (stats?.isFile()) return tablespaces;
   throw new BackupError(
     "DATA_DAMAGED",
     `Cannot start a server on "${directory}": its file "${systemFile}" is not there`,
@@ -76,6 +76,19 @@ async function inspect(directory: string): Promise<Tablespaces> {
       hint: "Look at what was restored into the directory.",
     },
   );
+}
+
+async function ifThere<T>(path: string, look: (path: string) => Promise<T>): Promise<T | undefined> {
+  try {
+    return await look(path);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    const { code, what } = meaningOf(error);
+    throw new BackupError(code, `Cannot read "${path}": ${what}`, {
+      hint: "Run as the user who restored the copy.",
+      cause: error,
+    });
+  }
 }
 
 /** Make the directory the server runs in, and give both to the user it runs as. */
@@ -114,16 +127,6 @@ async function accountFor(datadir: string, signal: AbortSignal): Promise<{ uid: 
 
 async function idOf(which: "-u" | "-g", signal: AbortSignal): Promise<number> {
   return Number(await text({ file: "id", args: [which, "mysql"] }, { signal }));
-}
-
-async function readSettings(directory: string): Promise<string> {
-  try {
-    return await readFile(join(directory, "backup-my.cnf"), "utf8");
-  } catch (error) {
-    // Copies by CLONE have none; their data needs the server's own defaults.
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return "";
-    throw error;
-  }
 }
 
 type Boot = Pick<PrivateServerRequest, "directory" | "signal" | "startSeconds"> & {

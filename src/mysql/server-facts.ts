@@ -5,14 +5,21 @@ import type { BinlogPosition, Vendor } from "../domain/copy.ts";
 import { type ServerFacts, versionNumbers } from "../domain/server.ts";
 import type { Client } from "./client.ts";
 
+/** Who made a server, and its version: what there is to know before the privileges are checked. Needs none itself. */
+export async function readVersion(client: Client): Promise<Pick<ServerFacts, "vendor" | "version">> {
+  const [{ version = "", comment = "" } = {}] = await client.rows(
+    "SELECT @@version AS version, @@version_comment AS comment",
+  );
+  return { vendor: vendorOf(version, comment), version };
+}
+
 /**
  * Ask a server who it is and where it stands. Needs REPLICATION CLIENT (MariaDB: BINLOG MONITOR).
  * @throws {BackupError} as `Client.rows()`.
  */
 export async function readServerFacts(client: Client): Promise<ServerFacts> {
+  const { vendor, version } = await readVersion(client);
   const variables = await readVariables(client, VARIABLES);
-  const version = variables.get("version") ?? "";
-  const vendor = vendorOf(version, variables.get("version_comment") ?? "");
   const datadir = (variables.get("datadir") ?? "").replace(/(?<=.)\/+$/, "");
   return {
     vendor,
@@ -73,15 +80,7 @@ export function binlogStatement(vendor: Vendor, version: string): string {
   return isRenamed ? "SHOW BINARY LOG STATUS" : "SHOW MASTER STATUS";
 }
 
-const VARIABLES = [
-  "version",
-  "version_comment",
-  "server_uuid",
-  "datadir",
-  "wsrep_on",
-  "log_bin_basename",
-  "relay_log_basename",
-];
+const VARIABLES = ["server_uuid", "datadir", "wsrep_on", "log_bin_basename", "relay_log_basename"];
 
 async function namedValues(client: Client, sql: string, names: readonly string[]) {
   const rows = await client.rows(`${sql} (${names.map(() => "?").join(", ")})`, names);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { inspect } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ClientOptions, openClient } from "../../../src/mysql/client.ts";
+import { startCuttingProxy } from "../../support/cutting-proxy.ts";
 import { hasMariadb, type Mariadb, startMariadb } from "../../support/servers/mariadb.ts";
 
 const PASSWORD = "s3cret # 'quoted\\";
@@ -244,6 +245,54 @@ describe.skipIf(!hasMariadb())("openClient() with TLS", () => {
     });
     expect(await refused(at("ssl-mode=VERIFY_IDENTITY"))).toMatchObject({ code: "UNREACHABLE" });
     expect(await refused(at("ssl-ca=/nowhere.pem"))).toMatchObject({ code: "CONFIG_INVALID" });
+  });
+
+  test("survives a connection that breaks anywhere in the login", async () => {
+    const proxy = await startCuttingProxy(server.port);
+    try {
+      const lengths = Array.from({ length: 25 }, (_, index) => 1 + index * index * 2);
+      for (const mode of ["DISABLED", "PREFERRED", "REQUIRED"]) {
+        const through = { ...at(`ssl-mode=${mode}`), port: proxy.port };
+        for (const bytes of lengths) {
+          proxy.cutAfter = bytes;
+          const answer = await refused(through);
+          expect(typeof answer === "string" ? "UNREACHABLE" : (answer as { code?: string }).code).toBe("UNREACHABLE");
+        }
+        proxy.cutAfter = undefined;
+        expect(await refused(through)).toContain("it logged in");
+      }
+      proxy.stallAfter = 40;
+      const reason = new Error("enough");
+      const stalled = openClient({ ...at("ssl-mode=REQUIRED"), port: proxy.port }, { signal: abortSoon(reason, 300) });
+      await expect(stalled).rejects.toBe(reason);
+    } finally {
+      await proxy.stop();
+    }
+  });
+
+  test("gives up on a server that goes silent in the login", async () => {
+    const proxy = await startCuttingProxy(server.port);
+    try {
+      proxy.stallAfter = 40;
+      expect(await refused({ ...at("ssl-mode=REQUIRED"), port: proxy.port })).toMatchObject({
+        code: "UNREACHABLE",
+        message: expect.stringContaining("does not answer"),
+      });
+    } finally {
+      await proxy.stop();
+    }
+  });
+
+  test("says that it cannot log in the way the account asks for", async () => {
+    await server.sql(
+      "INSTALL SONAME 'auth_ed25519'; CREATE USER modern@127.0.0.1 IDENTIFIED VIA ed25519 USING PASSWORD('x')",
+    );
+    const path = credentials("user=modern");
+    expect(await refused({ ...at("user=modern"), defaultsFile: path })).toMatchObject({
+      code: "NOT_PERMITTED",
+      message: expect.stringContaining("ed25519"),
+      hint: expect.stringContaining("another way"),
+    });
   });
 });
 

@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -89,5 +89,21 @@ describe.skipIf(!hasMariadb())("option files are read as the server's own progra
     expect([user, host, String(port), socket]).toEqual(
       ["--user", "--host", "--port", "--socket"].map((name) => last.get(name)),
     );
+  });
+
+  test.each([
+    "[client]\nuser=a\npassword=x",
+    "[client-mariadb]\nuser=b\n[client-server]\nuser=c\n[client]\nhost=localhost",
+    "[xtrabackup]\nuser=d\n[client]\nuser=a\npassword=p",
+    "[client]\nuser=a\n[mariadb-backup]\nuser='e # f'\n[mariabackup]\npassword=x",
+    "[mysqld]\nport=1\n[client]\nuser=g",
+  ])("readDefaultsFile() logs in as the tool does by %j", async (text) => {
+    const path = join(root, "login.cnf");
+    writeFileSync(path, `${text}\n[client]\nsocket=${root}/nowhere\n`, { mode: 0o600 });
+    const args = [`--defaults-file=${path}`, "--backup", `--target-dir=${root}/target`];
+    const { stderr } = spawnSync("mariadb-backup", args, { encoding: "utf8" });
+    const { user, password, socket } = await readDefaultsFile(path);
+    const said = `user: ${user}, password: ${password === undefined ? "not set" : "set"}, port: not set, socket: ${socket}`;
+    expect(stderr).toContain(said);
   });
 });

@@ -101,7 +101,13 @@ export async function startDatabase(product: Product, options: DatabaseOptions =
   lay(product, files, options);
   const daemon = spawnServer(product, files, options.args ?? []);
   const sql = (text: string) => runClient(product.client, files.defaultsFile, text);
-  await untilReady({ daemon, errorLog: files.errorLog, sql, seconds: options.startSeconds ?? 30 });
+  try {
+    await untilReady({ daemon, errorLog: files.errorLog, sql, seconds: options.startSeconds ?? 30 });
+  } catch (error) {
+    await end(daemon);
+    if (options.root === undefined) rmSync(root, { recursive: true, force: true });
+    throw error;
+  }
   return {
     ...files,
     pid: daemon.pid ?? 0,

@@ -36,14 +36,18 @@ test("loginOptions() reads all there is, and shows no password", () => {
   expect(inspect(options) + JSON.stringify(options)).not.toContain("s3cret");
 });
 
-test("loginOptions() takes the last of several lines, and asks groups of single programs last", () => {
+test("loginOptions() takes the last of several lines, and heeds the groups of the tools most", () => {
   expect(
     login("[client]\nuser=a\n[client-mariadb]\nuser=b\n[mysql]\nuser=c\nport=1\n[mysqld]\nport=2\n"),
   ).toMatchObject({
     user: "b",
-    port: 1,
+    port: undefined,
   });
-  expect(login("[mysql]\nport=5\n[client]\nport=0\n").port).toBeUndefined();
+  expect(login("[xtrabackup]\nuser=x\nport=5\n[client]\nuser=a\nport=0\nhost=h\n")).toMatchObject({
+    user: "x",
+    port: 5,
+    host: "h",
+  });
 });
 
 test("loginOptions() takes empty values for none", () => {

@@ -11,20 +11,23 @@ function shown(
   return addressesOf(choice, { ...NOTHING, ...file }, FOUND).map(showAddress);
 }
 
-test.each<[string, ServerChoice, object, string[]]>([
-  ["nothing is named", {}, {}, [FOUND, "127.0.0.1:3306"]],
-  ["localhost is named", {}, { host: "localhost" }, [FOUND]],
-  ["the file names a socket", {}, { socket: "/s", port: 3306 }, ["/s"]],
-  ["the file names a socket and localhost", {}, { socket: "/s", host: "LOCALHOST" }, ["/s"]],
-  ["the file names a host", {}, { host: "127.0.0.1", socket: "/s" }, ["127.0.0.1:3306"]],
-  ["the file names a port only", {}, { port: 3307 }, ["127.0.0.1:3307"]],
-  ["the config names a port only", { port: 3307 }, { socket: "/s" }, ["127.0.0.1:3307"]],
-  ["the config names localhost and a port", { hostname: "localhost", port: 3307 }, {}, ["localhost:3307"]],
-  ["the config names a host", { hostname: "db" }, { socket: "/s", host: "x", port: 9 }, ["db:9"]],
-  ["the config names a socket", { socket: "/c", hostname: "db", port: 1 }, { socket: "/s" }, ["/c"]],
-  ["the config names localhost", { hostname: "localhost" }, { host: "db", socket: "/s" }, ["/s"]],
-  ["an address has colons", { hostname: "::1" }, {}, ["[::1]:3306"]],
-])("addressesOf() where %s", (_, choice, file, expected) => {
+const CASES: Readonly<Record<string, readonly [ServerChoice, object, readonly string[]]>> = {
+  "nothing is named": [{}, {}, [FOUND, "127.0.0.1:3306"]],
+  "localhost is named": [{}, { host: "localhost" }, [FOUND]],
+  "the file names a socket": [{}, { socket: "/s", port: 3306 }, ["/s"]],
+  "the file names a socket and localhost": [{}, { socket: "/s", host: "LOCALHOST" }, ["/s"]],
+  "the file names a host": [{}, { host: "127.0.0.1", socket: "/s" }, ["127.0.0.1:3306"]],
+  "the file names a port only": [{}, { port: 3307 }, ["127.0.0.1:3307"]],
+  "the config names a port only": [{ port: 3307 }, { socket: "/s" }, ["127.0.0.1:3307"]],
+  "the config names localhost and a port": [{ hostname: "localhost", port: 3307 }, {}, ["localhost:3307"]],
+  "the config names a host": [{ hostname: "db" }, { socket: "/s", host: "x", port: 9 }, ["db:9"]],
+  "the config names a socket": [{ socket: "/c", hostname: "db", port: 1 }, { socket: "/s" }, ["/c"]],
+  "the config names localhost": [{ hostname: "localhost" }, { host: "db", socket: "/s" }, ["/s"]],
+  "an address has colons": [{ hostname: "::1" }, {}, ["[::1]:3306"]],
+};
+
+test.each(Object.keys(CASES))("addressesOf() where %s", (name) => {
+  const [choice, file, expected] = CASES[name]!;
   expect(shown(choice, file)).toEqual(expected);
 });
 
