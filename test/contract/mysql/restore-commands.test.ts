@@ -54,7 +54,12 @@ async function shelveArchive(archive: Buffer): Promise<MysqlCopy> {
   const key = copyKey({ media: "mysql", host: "db7", interval: "weekly", name: mysqlName(at(2), "tar") });
   const describe = (digest: { bytes: number; sha256: string }): MysqlCopy => ({
     ...fullCopy(at(2)),
-    ...{ key, interval: "weekly", suffixes: [], format: "tar", tool: "clone", serverVersion: full.serverVersion },
+    key,
+    interval: "weekly",
+    suffixes: [],
+    format: "tar",
+    tool: "clone",
+    serverVersion: full.serverVersion,
     ...digest,
   });
   const newCopy = { key, content: chunks(archive), describe };
