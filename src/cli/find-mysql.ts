@@ -4,11 +4,17 @@ import { BackupError } from "../domain/errors.ts";
 import type { Key } from "../domain/key.ts";
 import { asKey } from "../domain/key.ts";
 import { type Candidate, newestRestorable } from "../domain/restore-plan.ts";
+import { compareCopies } from "../domain/status.ts";
 import type { Listed } from "../job/list.ts";
 import { findListed, type ListedOf, listedOf, requireListed } from "./find-copies.ts";
 
 /** A copy that was named, and all copies of its host. */
-export type FoundMysql = { readonly copy: MysqlCopy; readonly candidates: readonly Candidate[] };
+export type FoundMysql = {
+  readonly copy: MysqlCopy;
+  readonly candidates: readonly Candidate[];
+  /** Newer copies that `latest` does not mean, for they lack a part or are known to be bad; the newest last. */
+  readonly passedOver: readonly MysqlCopy[];
+};
 
 /** The copies kept on this host lie before encryption: their names lack its suffix. */
 export function keptKeyOf(key: Key): Key {
@@ -43,7 +49,9 @@ type Where = { readonly host: string; readonly keepLocalPath: string | undefined
  */
 export function findMysql(typed: string, { host, keepLocalPath }: Where, listed: readonly Listed[]): FoundMysql {
   const copy = typed === "latest" ? newestOf(host, listed) : findOne(typed, keepLocalPath, listed).copy;
-  return { copy, candidates: listedOf("mysql", listed).filter((each) => each.copy.host === copy.host) };
+  const candidates = listedOf("mysql", listed).filter((each) => each.copy.host === copy.host);
+  const isNewer = (other: MysqlCopy) => typed === "latest" && compareCopies(other, copy) > 0;
+  return { copy, candidates, passedOver: candidates.map((each) => each.copy).filter(isNewer) };
 }
 
 function findOne(typed: string, keepLocalPath: string | undefined, listed: readonly Listed[]): ListedOf<"mysql"> {

@@ -1,6 +1,7 @@
 import { humanBytes } from "../domain/human.ts";
 import type { RestorePlan, Space } from "../domain/restore-plan.ts";
 import type { Outlook } from "../job/dry-run.ts";
+import { spaceWarnings } from "../job/space.ts";
 import { explain } from "./explain.ts";
 import { tableOf } from "./table.ts";
 
@@ -30,7 +31,7 @@ export function planLines({ plan, outlook, target }: Planned): string[] {
     ),
     `to fetch: ${bytesText(plan.fetchBytes)}`,
     `space needed: ${spaceText(plan.space)}, free at ${target}: ${bytesText(outlook.freeBytes)}`,
-    ...plan.warnings.map((warning) => `mind: ${warning}`),
+    ...[...plan.warnings, ...spaceWarnings(plan, outlook.freeBytes)].map((warning) => `mind: ${warning}`),
     ...outlook.problems.map((problem) => `in the way: ${explain(problem)}`),
   ];
 }
@@ -55,6 +56,6 @@ export function planJson({ plan, outlook, target }: Planned): Record<string, unk
     space_bytes: plan.space?.bytes ?? null,
     space_is_estimate: plan.space?.isEstimate ?? null,
     target,
-    warnings: plan.warnings,
+    warnings: [...plan.warnings, ...spaceWarnings(plan, outlook.freeBytes)],
   };
 }

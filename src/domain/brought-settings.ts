@@ -10,13 +10,18 @@ const PLUGIN_ROOTS = /^\/(?:usr|opt)\//;
  */
 export function broughtProblem(text: string): string | undefined {
   for (const line of text.split("\n")) {
-    const [, name = "", raw = ""] = /^\s*([\w-]+)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
-    const option = name.replaceAll("-", "_").replace(/^loose_/, "");
-    const value = raw.replace(/^(["'])(.*)\1$/, "$2");
-    if (option.startsWith("plugin_dir") && !(PLUGIN_ROOTS.test(value) && !value.split("/").includes("..")))
-      return `it loads plugins from "${value}"`;
-    if (option.startsWith("plugin_load") && value.includes("/")) return `it loads the plugin "${value}"`;
-    if (/^\s*!include/.test(line)) return "it includes another file";
+    const problem = /^\s*!include/.test(line) ? "it includes another file" : problemOf(line);
+    if (problem !== undefined) return problem;
   }
+  return undefined;
+}
+
+function problemOf(line: string): string | undefined {
+  const [, name = "", raw = ""] = /^\s*([\w-]+)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
+  const option = name.replaceAll("-", "_").replace(/^loose_/, "");
+  const value = raw.replace(/^(["'])(.*)\1$/, "$2");
+  const isUsual = PLUGIN_ROOTS.test(value) && !value.split("/").includes("..");
+  if (option.startsWith("plugin_dir") && !isUsual) return `its directory of plugins is "${value}"`;
+  if (option.startsWith("plugin_load") && value.includes("/")) return `it loads the plugin "${value}"`;
   return undefined;
 }

@@ -86,7 +86,7 @@ function startSteps(server: RestoredServer): string[] {
   const start = `systemctl start ${serviceOf(server)}`;
   if (galera === undefined) return [start];
   return [
-    `# Galera: grastate.dat says that this node stands at ${galera.uuid}:${galera.seqno}.`,
+    `# Galera: grastate.dat says that this node stands at ${galera.uuid}:${galera.seqno}; a start that fails forgets it.`,
     "# Where its cluster is running, it fetches what it missed, or everything when that is too much:",
     start,
     "# Where no node is left, found the cluster anew, on this node alone:",

@@ -2,6 +2,7 @@ import type { MysqlCopy } from "../domain/copy.ts";
 import { BackupError } from "../domain/errors.ts";
 import type { MysqlRestore } from "./restore-mysql.ts";
 import { freeBytesAt, requireSpace } from "./space.ts";
+import { requireFree } from "./staging.ts";
 
 /** Whether a part could be read and prepared here. */
 type Tooling = {
@@ -20,15 +21,25 @@ export type Outlook = {
   readonly problems: readonly BackupError[];
 };
 
-type Asked = Pick<MysqlRestore, "plan" | "openPart" | "openRestorer">;
+type Asked = Pick<MysqlRestore, "plan" | "openPart" | "openRestorer"> & {
+  readonly target: string;
+  /** What else has to hold there. */
+  readonly checkTarget?: () => Promise<unknown>;
+};
 
-/** Look whether a restore would work: room, programs, keys. Changes nothing, and reads no more than the first bytes of each part. */
-export async function lookAhead(restore: Asked, target: string): Promise<Outlook> {
+/** Look whether a restore would work: target, room, programs, keys. Changes nothing, and reads no more than the first bytes of each part. */
+export async function lookAhead(restore: Asked): Promise<Outlook> {
+  const { target, checkTarget } = restore;
   const freeBytes = await freeBytesAt(target);
   const tooling: Tooling[] = [];
   for (const { copy } of restore.plan.parts) tooling.push(await toolingFor(copy, restore));
-  const space = await problemOf(async () => requireSpace(restore.plan, freeBytes, target));
-  return { freeBytes, tooling, problems: [...space, ...tooling.flatMap(({ missing }) => missing)] };
+  const problems = [
+    ...(await problemOf(() => requireFree(target))),
+    ...(await problemOf(async () => checkTarget?.())),
+    ...(await problemOf(async () => requireSpace(restore.plan, freeBytes, target))),
+    ...tooling.flatMap(({ missing }) => missing),
+  ];
+  return { freeBytes, tooling, problems };
 }
 
 async function toolingFor(copy: MysqlCopy, { openPart, openRestorer }: Asked): Promise<Tooling> {
@@ -44,7 +55,7 @@ async function toolingFor(copy: MysqlCopy, { openPart, openRestorer }: Asked): P
   return { copy, found, missing: [...unreadable, ...toolless] };
 }
 
-async function problemOf(work: () => Promise<void>): Promise<BackupError[]> {
+async function problemOf(work: () => Promise<unknown>): Promise<BackupError[]> {
   try {
     await work();
     return [];

@@ -27,3 +27,9 @@ export function requireSpace({ copy, space }: RestorePlan, freeBytes: number | u
     { hint: "Name a directory on a larger disk." },
   );
 }
+
+/** What speaks against the room at a target without forbidding a restore. */
+export function spaceWarnings({ space }: RestorePlan, freeBytes: number | undefined): string[] {
+  if (space === undefined || !space.isEstimate || freeBytes === undefined || space.bytes <= freeBytes) return [];
+  return [`it may take ${humanBytes(space.bytes)}, as an estimate, and ${humanBytes(freeBytes)} are free`];
+}

@@ -76,14 +76,27 @@ export class Staging implements AsyncDisposable {
 }
 
 async function checkEmpty(path: string): Promise<boolean> {
+  await sweep(path).catch(() => {
+    // It is not there, or no directory, or closed to us: the look that follows tells.
+  });
+  return requireFree(path);
+}
+
+/**
+ * Prove that a restore may go to `target`: an empty directory, or none yet. Changes nothing.
+ * @returns whether it is there.
+ * @throws {BackupError} USAGE when it holds anything, or is no directory.
+ */
+export async function requireFree(target: string): Promise<boolean> {
+  const path = resolve(target);
   const stat = await lstat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return undefined;
     return refuse(path, error);
   });
   if (stat === undefined) return false;
   if (!stat.isDirectory()) throw occupied(path, "it is not a directory");
-  await sweep(path);
-  const names = (await readdir(path)).filter((name) => name !== OF_THE_FILE_SYSTEM);
+  const all = await readdir(path).catch((error: unknown) => refuse(path, error));
+  const names = all.filter((name) => name !== OF_THE_FILE_SYSTEM && !isLeftover(name, PREFIX));
   if (names.length > 0)
     throw occupied(path, `it holds ${names.length === 1 ? `"${names[0]}"` : `${names.length} entries`}`);
   return true;

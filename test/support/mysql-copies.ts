@@ -14,8 +14,8 @@ import { chunks } from "./streams.ts";
 /** A copy as the tool streams it, and what it wrote down. */
 export type Streamed = { readonly raw: Buffer; readonly fromLsn: bigint; readonly toLsn: bigint };
 
-/** Take a copy of a running server by hand; of what changed since `fromLsn` when that is given. */
-export function streamCopy(server: Mariadb, fromLsn?: bigint): Streamed {
+/** Take a copy of a running server by hand; of what changed since `fromLsn` when that is given. `more` are further options. */
+export function streamCopy(server: Mariadb, fromLsn?: bigint, more: readonly string[] = []): Streamed {
   const scratch = mkdtempSync(join(tmpdir(), "stream-copy-"));
   try {
     const increment = fromLsn === undefined ? [] : [`--incremental-lsn=${fromLsn}`];
@@ -27,7 +27,7 @@ export function streamCopy(server: Mariadb, fromLsn?: bigint): Streamed {
       ...directories,
       ...increment,
     ];
-    const raw = execFileSync("mariadb-backup", [...args, `--datadir=${server.datadir}`], {
+    const raw = execFileSync("mariadb-backup", [...args, `--datadir=${server.datadir}`, ...more], {
       maxBuffer: 1024 ** 3,
       stdio: ["ignore", "pipe", "ignore"],
     });
@@ -43,19 +43,18 @@ type Facts = {
   readonly takenAt: Date;
   readonly parent?: Key;
   readonly config?: ReadonlyMap<string, string>;
-  /** Change the stored bytes behind the back of who recorded them. */
-  readonly damage?: (stored: Buffer) => Buffer;
+  readonly galeraVersion?: string;
   /** Record what the predecessor would: no size, no digest, no range. */
   readonly isOld?: boolean;
 };
 
 /** Compress a streamed copy, store and record it. */
 export async function shelve(shelf: Shelf<"mysql">, streamed: Streamed, facts: Facts): Promise<MysqlCopy> {
-  const { takenAt, parent, config = new Map(), isOld = false } = facts;
+  const { takenAt, parent, config = new Map(), galeraVersion, isOld = false } = facts;
   const stored = execFileSync("zstd", ["-q", "-1", "-c"], { input: streamed.raw, maxBuffer: 1024 ** 3 });
   const interval = parent === undefined ? "daily" : "hourly";
   const key = copyKey({ media: "mysql", host: "db7", interval, name: `${mysqlName(takenAt)}.zst` });
-  const known = { lsn: streamed.toLsn, config, interval, key, suffixes: [".zst"] } as const;
+  const known = { lsn: streamed.toLsn, config, galeraVersion, interval, key, suffixes: [".zst"] } as const;
   const ours = {
     fromLsn: streamed.fromLsn,
     toLsn: streamed.toLsn,
@@ -70,8 +69,7 @@ export async function shelve(shelf: Shelf<"mysql">, streamed: Streamed, facts: F
     const whole = isOld ? base : { ...base, ...digest };
     return parent === undefined ? whole : { ...whole, kind: "incremental", parent };
   };
-  const content = chunks(facts.damage?.(stored) ?? stored);
-  // What is recorded speaks of the bytes before they were damaged.
+  const content = chunks(stored);
   const { status } = await storeCopy(shelf, { key, content, describe }, { signal: new AbortController().signal });
   const copy = status.copies.find((each) => each.key === key);
   if (copy === undefined) throw new Error(`"${key}" was not recorded`);

@@ -18,6 +18,7 @@ import {
   type RestoreTarget,
   restoreMysql as restore,
 } from "../../job/restore-mysql.ts";
+import { freeBytesAt, spaceWarnings } from "../../job/space.ts";
 import { type Context, openContext, openDestination } from "../context.ts";
 import { exitStatusOf } from "../exit-status.ts";
 import { findMysql, isKept } from "../find-mysql.ts";
@@ -51,7 +52,9 @@ export async function restoreMysql(options: RestoreMysqlOptions, invocation: Inv
   const host = options.copy === "latest" ? where.host : undefined;
   const { listed, warnings } = await listCopies(destination, { host, media: "mysql", signal });
   for (const warning of warnings) log.warn(warning);
-  const { copy, candidates } = findMysql(options.copy, where, listed);
+  const { copy, candidates, passedOver } = findMysql(options.copy, where, listed);
+  for (const { key } of passedOver)
+    log.warn(`"${key}" is newer, and passed over: it lacks a part, or is known to be bad`);
   const binaries = mysqlBinaries(config, invocation);
   const request: MysqlRestore = {
     plan: planRestore(copy, candidates),
@@ -65,7 +68,8 @@ export async function restoreMysql(options: RestoreMysqlOptions, invocation: Inv
   };
   const target = targetOf(copy, options);
   if (options.dryRun === true) return await predict(request, target, { options, invocation });
-  for (const warning of request.plan.warnings) log.warn(warning);
+  const free = await freeBytesAt(target);
+  for (const warning of [...request.plan.warnings, ...spaceWarnings(request.plan, free)]) log.warn(warning);
   const facts = await restore(request, await placeOf(target, options, signal));
   tell({ copy, target, facts }, options, { context, invocation });
   return 0;
@@ -99,7 +103,12 @@ async function placeOf(target: string, { copyBack }: RestoreMysqlOptions, signal
 type Asked = { readonly options: RestoreMysqlOptions; readonly invocation: Invocation };
 
 async function predict(request: MysqlRestore, target: string, { options, invocation }: Asked): Promise<number> {
-  const outlook = await lookAhead(request, target);
+  const isInPlace = options.copyBack === true;
+  const outlook = await lookAhead({
+    ...request,
+    target,
+    ...(isInPlace && { checkTarget: () => openCopyBack(target, { signal: invocation.signal }) }),
+  });
   const planned = { plan: request.plan, outlook, target };
   if (options.json === true) invocation.terminal.print(JSON.stringify(planJson(planned), null, 4));
   else invocation.terminal.print(planLines(planned).join("\n"));

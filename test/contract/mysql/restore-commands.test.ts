@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from "node:child_process";
+import { execFile, execFileSync, spawn } from "node:child_process";
 import {
   chmodSync,
   cpSync,
@@ -19,6 +19,7 @@ import type { MysqlCopy } from "../../../src/domain/copy.ts";
 import { copyKey, mysqlName } from "../../../src/domain/names.ts";
 import { storeCopy } from "../../../src/job/shelf.ts";
 import { at, fullCopy } from "../../support/copies.ts";
+import { processesMentioning } from "../../support/leftovers.ts";
 import { shelve, streamCopy } from "../../support/mysql-copies.ts";
 import { hasMariadb, startMariadb } from "../../support/servers/mariadb.ts";
 import { shelfOn } from "../../support/shelves.ts";
@@ -53,7 +54,12 @@ async function shelveArchive(archive: Buffer): Promise<MysqlCopy> {
   const key = copyKey({ media: "mysql", host: "db7", interval: "weekly", name: mysqlName(at(2), "tar") });
   const describe = (digest: { bytes: number; sha256: string }): MysqlCopy => ({
     ...fullCopy(at(2)),
-    ...{ key, interval: "weekly", suffixes: [], format: "tar", tool: "clone", serverVersion: full.serverVersion },
+    key,
+    interval: "weekly",
+    suffixes: [],
+    format: "tar",
+    tool: "clone",
+    serverVersion: full.serverVersion,
     ...digest,
   });
   const newCopy = { key, content: chunks(archive), describe };
@@ -168,6 +174,31 @@ describe.skipIf(!hasMariadb())("restore mysql", () => {
     const result = await run("restore", "mysql", full.key, ...options);
     expect(result).toMatchObject({ exitCode: 2, stdout: "", stderr: expect.stringContaining(words) as string });
   });
+
+  test.each(["SIGINT", "SIGTERM", "SIGKILL"] as const)(
+    "restore mysql leaves no program and no data after %s",
+    async (name) => {
+      const slow = join(scratch, "slow-tool");
+      const script = `case "$*" in *--prepare*) touch ${slow}.reached; sleep 1000;; esac; exec mariadb-backup "$@"`;
+      writeFileSync(slow, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+      rmSync(`${slow}.reached`, { force: true });
+      const place = join(scratch, "interrupted");
+      mkdirSync(place, { recursive: true });
+      const args = ["--xtrabackup-binary", slow, "restore", "mysql", full.key, "--dst", join(place, "target")];
+      const child = spawn(process.execPath, [MAIN, "--config", join(scratch, "twindb.cfg"), ...args], {
+        stdio: "ignore",
+      });
+      const ended = new Promise((resolve) => child.once("close", (code, signal) => resolve(code ?? signal)));
+      await expect.poll(() => existsSync(`${slow}.reached`)).toBe(true);
+      child.kill(name);
+      expect(await ended).toBe({ SIGINT: 130, SIGTERM: 143, SIGKILL: "SIGKILL" }[name]);
+      await expect.poll(() => processesMentioning(place)).toEqual([]);
+      // One that was killed cannot clean up; the next one does.
+      if (name === "SIGKILL")
+        expect((await run("restore", "mysql", full.key, "--dst", join(place, "next"))).exitCode).toBe(0);
+      expect(readdirSync(place)).toEqual(name === "SIGKILL" ? ["next"] : []);
+    },
+  );
 
   test("restore mysql reads a copy that is kept on this host", async () => {
     cpSync(join(scratch, "copies", full.key), join(scratch, "kept", full.key), { recursive: true });

@@ -35,7 +35,8 @@ describe("findMysql()", () => {
   });
 
   test("findMysql() takes as latest the newest that has all its parts", () => {
-    expect(findMysql("latest", WHERE, LISTED).copy).toBe(SECRET);
+    expect(findMysql("latest", WHERE, LISTED)).toMatchObject({ copy: SECRET, passedOver: [ORPHAN] });
+    expect(findMysql(FULL.key, WHERE, LISTED).passedOver).toEqual([]);
     expect(() => findMysql("latest", { ...WHERE, host: "db9" }, LISTED)).toThrow(
       expect.objectContaining({ code: "NOT_FOUND" }),
     );

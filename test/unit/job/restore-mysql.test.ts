@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { MysqlFullCopy } from "../../../src/domain/copy.ts";
+import { BackupError } from "../../../src/domain/errors.ts";
 import { planRestore } from "../../../src/domain/restore-plan.ts";
 import { cloneRestorer } from "../../../src/engine/clone.ts";
 import { lookAhead } from "../../../src/job/dry-run.ts";
@@ -24,6 +25,7 @@ import {
   restoreMysql,
 } from "../../../src/job/restore-mysql.ts";
 import { storeCopy } from "../../../src/job/shelf.ts";
+import { spaceWarnings } from "../../../src/job/space.ts";
 import { at, fullCopy } from "../../support/copies.ts";
 import { FailingDestination, unreachable } from "../../support/failing-destination.ts";
 import { shelfOn } from "../../support/shelves.ts";
@@ -150,7 +152,7 @@ describe("restoreMysql()", () => {
 describe("lookAhead()", () => {
   test("lookAhead() finds what is there, and reads nothing", async () => {
     const copy = await stored();
-    const outlook = await lookAhead(requestFor(copy), join(scratch, "not", "there"));
+    const outlook = await lookAhead({ ...requestFor(copy), target: join(scratch, "not", "there") });
     expect(outlook).toMatchObject({ tooling: [{ found: ["clone 8.0.40"], missing: [] }], problems: [] });
     expect(outlook.freeBytes).toBeGreaterThan(0);
     expect(destination.calls).not.toContain("get");
@@ -159,7 +161,25 @@ describe("lookAhead()", () => {
 
   test("lookAhead() tells a lack of room as a problem", async () => {
     const copy = await stored({ rawBytes: Number.MAX_SAFE_INTEGER });
-    const { problems } = await lookAhead(requestFor(copy), scratch);
+    const { problems } = await lookAhead({ ...requestFor(copy), target: join(scratch, "target") });
     expect(problems).toMatchObject([{ code: "NO_SPACE", message: expect.stringContaining("are free") as string }]);
   });
+
+  test("lookAhead() tells of a target that is taken, and of what else is wrong with it", async () => {
+    const copy = await stored();
+    const checkTarget = () => Promise.reject(new BackupError("USAGE", 'Cannot restore into "x": a server runs there'));
+    const { problems } = await lookAhead({ ...requestFor(copy), target: tree, checkTarget });
+    expect(problems.map(({ message }) => message)).toEqual([
+      `Cannot restore into "${tree}": it holds "ibdata1"`,
+      'Cannot restore into "x": a server runs there',
+    ]);
+  });
+});
+
+test("spaceWarnings() warns of an estimate that does not fit, and of nothing else", () => {
+  const copy = fullCopy(at(1));
+  const plan = planRestore(copy, [{ copy, doubt: undefined, storedBytes: 1000 }]);
+  expect(spaceWarnings(plan, 3999)).toEqual(["it may take 3.9 KiB, as an estimate, and 3.9 KiB are free"]);
+  expect(spaceWarnings(plan, 4000)).toEqual([]);
+  expect(spaceWarnings(plan, undefined)).toEqual([]);
 });
