@@ -70,7 +70,7 @@ async function expectRefused(key: string): Promise<void> {
   const target = sandbox.path("target");
   const verified = await sandbox.run(["verify", "mysql", key, "--level", "checksum", "--json"]);
   expect(verified.exitCode).toBe(65);
-  expect(JSON.parse(verified.stdout)).toMatchObject([{ backup_copy: key, success: false }]);
+  expect(JSON.parse(verified.stdout)).toMatchObject({ backup_copy: key, success: false });
   const restored = await sandbox.run(["restore", "mysql", key, "--dst", target]);
   expect(restored.exitCode).toBe(65);
   expect(restored.stderr).toContain(key);

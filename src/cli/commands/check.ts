@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import type { Config } from "../../config/options.ts";
 import type { Destination } from "../../destination/destination.ts";
-import type { FilesCopy } from "../../domain/copy.ts";
+import type { FilesCopy, MysqlCopy } from "../../domain/copy.ts";
 import { humanBytes, humanSeconds } from "../../domain/human.ts";
 import { driftFinding, type Finding, look, probeDestination } from "../../job/check.ts";
 import { compress } from "../../modifier/compress.ts";
@@ -10,6 +10,7 @@ import { openContext, openDestination, shelfOf } from "../context.ts";
 import { exitStatusOf } from "../exit-status.ts";
 import { findingTable, jsonOf } from "../finding-row.ts";
 import type { Invocation } from "../invocation.ts";
+import { inspectServer, type Opening, sessionsOf } from "../mysql-server.ts";
 
 /** A newest copy older than this is late, whatever the cron lines say. */
 const LATE_SECONDS = 36 * 3600;
@@ -20,11 +21,12 @@ const ROOM_FACTOR = 2;
 /** Look whether the next backup and the next restore would work; changes nothing that stays. */
 export async function check({ json }: { readonly json?: true }, invocation: Invocation): Promise<number> {
   const { terminal, signal } = invocation;
-  const { config, warnings } = await openContext(invocation);
+  const { config, log, warnings } = await openContext(invocation);
   const findings: Finding[] = [
     { name: "config", result: "ok", detail: config.path },
     ...warnings.map((detail): Finding => ({ name: "config", result: "warning", detail })),
     await look("source", () => lookAtSources(config)),
+    ...(config.source.mysql ? [await look("mysql", () => lookAtServer(config, { log, signal }))] : []),
     await look("compression", () => lookAtCompression(config, signal)),
     await look("encryption", () => lookAtEncryption(config, signal)),
     ...(await lookAtDestination(config, signal)),
@@ -41,7 +43,15 @@ export async function check({ json }: { readonly json?: true }, invocation: Invo
 async function lookAtSources({ source }: Config): Promise<string | Finding> {
   for (const directory of source.directories) await stat(directory);
   if (source.directories.length > 0) return source.directories.join(" ");
+  if (source.mysql) return "the server";
   return { name: "source", result: "warning", detail: "no directories are backed up" };
+}
+
+/** Whether the next copy of the server can be taken: login, tool, privileges, state of a cluster's node. */
+async function lookAtServer({ mysql }: Config, opening: Opening): Promise<string> {
+  const sessions = sessionsOf(mysql, opening);
+  const { engine, version } = await sessions.ask((client) => inspectServer(client, sessions));
+  return `${version}, copied by ${engine === "clone" ? "its CLONE plugin" : `${engine.name} ${engine.version}`}`;
 }
 
 async function lookAtCompression({ compression }: Config, signal: AbortSignal): Promise<string> {
@@ -71,16 +81,23 @@ async function lookAtDestination(config: Config, signal: AbortSignal): Promise<F
   if (destination === undefined) return findings;
   await using open = destination;
   if (findings.some(({ result }) => result === "failed")) return findings;
-  const { status, doubtful, warnings } = await shelfOf(open, config.hostname, "files").status.load({ signal });
-  if (doubtful) findings.push({ name: "status", result: "warning", detail: warnings.join("; ") });
-  findings.push(...config.source.directories.map((directory) => lookAtAge(directory, status.copies)));
-  findings.push(await look("free space", () => lookAtSpace(open, status.copies, signal)));
+  const { source, hostname } = config;
+  const files = await shelfOf(open, hostname, "files").status.load({ signal });
+  const server = source.mysql ? await shelfOf(open, hostname, "mysql").status.load({ signal }) : undefined;
+  for (const { doubtful, warnings } of [files, ...(server ? [server] : [])]) {
+    if (doubtful) findings.push({ name: "status", result: "warning", detail: warnings.join("; ") });
+  }
+  const ofDirectory = (directory: string) => files.status.copies.filter((copy) => copy.directory === directory);
+  findings.push(...source.directories.map((directory) => lookAtAge(directory, ofDirectory(directory))));
+  if (server) findings.push(lookAtAge("the server", server.status.copies));
+  const newest = [...source.directories.map(ofDirectory), server?.status.copies ?? []].map((each) => each.at(-1));
+  findings.push(await look("free space", () => lookAtSpace(open, newest, signal)));
   return findings;
 }
 
-function lookAtAge(directory: string, copies: readonly FilesCopy[]): Finding {
-  const name = `last copy of ${directory}`;
-  const last = copies.findLast((copy) => copy.directory === directory && copy.verified?.ok !== false);
+function lookAtAge(what: string, copies: readonly (FilesCopy | MysqlCopy)[]): Finding {
+  const name = `last copy of ${what}`;
+  const last = copies.findLast((copy) => copy.verified?.ok !== false);
   if (last === undefined) return { name, result: "warning", detail: "there is none yet" };
   const age = (Date.now() - last.startedAt.getTime()) / 1000;
   return {
@@ -92,13 +109,12 @@ function lookAtAge(directory: string, copies: readonly FilesCopy[]): Finding {
 
 async function lookAtSpace(
   destination: Destination,
-  copies: readonly FilesCopy[],
+  newest: readonly (FilesCopy | MysqlCopy | undefined)[],
   signal: AbortSignal,
 ): Promise<string | Finding> {
   const { freeBytes } = await destination.capabilities({ signal });
   if (freeBytes === undefined) return "the destination does not tell";
-  const newest = new Map(copies.map((copy) => [copy.directory, copy.bytes ?? 0]));
-  const needed = [...newest.values()].reduce((sum, bytes) => sum + bytes, 0);
+  const needed = newest.reduce((sum, copy) => sum + (copy?.bytes ?? 0), 0);
   const detail = `${humanBytes(freeBytes)} free, the newest copies take ${humanBytes(needed)}`;
   return { name: "free space", result: freeBytes < needed * ROOM_FACTOR ? "warning" : "ok", detail };
 }
