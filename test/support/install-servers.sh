@@ -37,4 +37,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   echo "installed in $SECONDS s"
 fi
 mkdir -p /run/sshd
-bash "$(dirname "$0")/install-private-servers.sh"
+if ! bash "$(dirname "$0")/install-private-servers.sh"; then
+  echo "Cannot unpack the servers of other releases; their tests are skipped unless REQUIRE is set" >&2
+  [ -z "${REQUIRE:-}" ]
+fi

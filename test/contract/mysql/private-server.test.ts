@@ -106,7 +106,7 @@ describe.skipIf(!hasMariadb())("startPrivateServer()", () => {
   afterAll(() => rmSync(root, { recursive: true, force: true }));
   afterEach(() => vi.unstubAllEnvs());
 
-  test("serves a prepared copy, to us alone, and ends cleanly", async () => {
+  test("serves a prepared copy, to us alone, and leaves nothing behind", async () => {
     const directory = copy();
     const server = await startPrivateServer(request(directory));
     const place = dirname(dirname(server.socket));

@@ -5,7 +5,7 @@ import { freePort } from "./ports.ts";
 
 const PROVIDER = "/usr/lib/galera/libgalera_smm.so";
 const SYNCED = "SHOW GLOBAL STATUS WHERE variable_name IN ('wsrep_ready', 'wsrep_local_state_comment')";
-/** A node that joins is copied from another by mariadb-backup, which logs in over TCP. */
+/** A node that joins is copied from another by mariadb-backup, whose account needs a password. */
 const SST_ACCOUNT = `
   CREATE USER sst@localhost IDENTIFIED BY 'sst';
   GRANT RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR, REPLICA MONITOR ON *.* TO sst@localhost`;
