@@ -23,13 +23,11 @@ export function readVersion(text: string): { readonly name: ToolName; readonly v
   return percona === undefined ? undefined : { name: "xtrabackup", version: percona };
 }
 
-/** The options of a `--help`: lines `  -t, --tmpdir=name   Path for …`, a description going on for lines. */
+/** The options of a `--help`: lines `  -t, --tmpdir=name   Path for …`, a description going on for lines; values follow in another form. */
 export function readOptions(help: string): Map<string, string> {
   const options = new Map<string, string>();
-  // The values that options have by default are listed behind them, and are not descriptions.
-  const listing = help.split(/^Variables \(--variable-name=value\)/m)[0] ?? "";
   let last: string | undefined;
-  for (const line of listing.split("\n")) {
+  for (const line of help.split("\n")) {
     const match = /^\s{1,6}(?:-\S, )?--([A-Za-z][\w-]*)\S*(.*)$/.exec(line);
     if (match?.[1] !== undefined) {
       last = match[1].replaceAll("_", "-");

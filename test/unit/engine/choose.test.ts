@@ -123,6 +123,8 @@ describe("readVersion() and readOptions()", () => {
     expect(options.get("host")).toMatch(/^This option specifies the host .* for details\.$/);
     expect(options.get("incremental-lsn")).toMatch(/^\(for --backup\): copy only/);
     expect(options.get("no-backup-locks")).toBe("Obsolete, deprecated option");
+    // The values that follow are no descriptions.
+    expect([...options.values()].join("\n")).not.toMatch(/Variables|FALSE/);
     expect(options.has("compress")).toBe(false);
   });
 });

@@ -39,10 +39,11 @@ describe("parseCheckpoints()", () => {
   });
 
   test("parseCheckpoints() never takes a number that was cut for the whole", () => {
-    for (let length = 0; length < CHECKPOINTS.length; length++) {
-      const text = CHECKPOINTS.slice(0, length);
+    const whole = sample("xtrabackup-8.0", "full", "xtrabackup_checkpoints");
+    for (let length = 0; length < whole.length; length++) {
+      const text = whole.slice(0, length);
       try {
-        expect(parseCheckpoints({ name: "x", text }, "PROGRAM_FAILED").toLsn).toBe(29_367_758n);
+        expect(parseCheckpoints({ name: "x", text }, "PROGRAM_FAILED").toLsn).toBe(19_646_156n);
       } catch (error) {
         expect(error).toBeInstanceOf(BackupError);
       }
