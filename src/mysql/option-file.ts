@@ -17,7 +17,7 @@ export type Option = {
 export type OptionLine = Option | Include;
 
 /** What the servers and clients take for white space. */
-const SPACE = /^[ \t\n\v\f\r]+|[ \t\n\v\f\r]+$/g;
+const SPACE = " \t\n\v\f\r";
 
 const ESCAPES: Readonly<Record<string, string>> = {
   n: "\n",
@@ -38,7 +38,7 @@ export function parseOptionFile(text: string, path: string): OptionLine[] {
   const found: OptionLine[] = [];
   let group: string | undefined;
   for (const [index, raw] of text.split("\n").entries()) {
-    const content = raw.replaceAll(SPACE, "");
+    const content = strip(raw);
     const refuse = (what: string) => unreadable(path, index + 1, what);
     if (content.includes("\0")) throw refuse("it holds a NUL byte");
     if (/^[#;]|^$/.test(content)) continue;
@@ -56,7 +56,7 @@ export function parseOptionFile(text: string, path: string): OptionLine[] {
 
 /** The `!include` or `!includedir` of a line; `undefined` for any other line. */
 export function includeOf(line: string): Include | undefined {
-  const [, word, path] = /^!\s*(include|includedir)\s+(\S.*)$/.exec(line.replaceAll(SPACE, "")) ?? [];
+  const [, word, path] = /^!\s*(include|includedir)\s+(\S.*)$/.exec(strip(line)) ?? [];
   return path === undefined ? undefined : { kind: word === "include" ? "file" : "directory", path };
 }
 
@@ -82,8 +82,7 @@ function optionOf(line: string, group: string | undefined): Option | "homeless" 
 
 /** `loose_ssl_ca ` → `ssl-ca`. */
 export function optionName(text: string): string {
-  return text
-    .replaceAll(SPACE, "")
+  return strip(text)
     .replaceAll("_", "-")
     .replace(/^loose-/, "");
 }
@@ -99,8 +98,16 @@ function withoutComment(line: string): string {
 
 /** Quotes count only around the whole value; an unknown escape stays as it is. */
 function readValue(text: string): string {
-  const value = text.replaceAll(SPACE, "");
+  const value = strip(text);
   const isQuoted = value.length > 1 && /^["']/.test(value) && value.endsWith(value.charAt(0));
   const inner = isQuoted ? value.slice(1, -1) : value;
   return inner.replaceAll(/\\(.)/gs, (whole, character: string) => ESCAPES[character] ?? whole);
+}
+
+function strip(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && SPACE.includes(text.charAt(start))) start += 1;
+  while (end > start && SPACE.includes(text.charAt(end - 1))) end -= 1;
+  return text.slice(start, end);
 }

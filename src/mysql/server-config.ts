@@ -94,8 +94,10 @@ export function maskSecrets(text: string): string {
 }
 
 function maskLine(line: string): string {
-  const [, before = "", name = "", value = "", end = ""] = /^([\s#;]*([\w.-]+)\s*=\s*)(.*?)(\s*)$/s.exec(line) ?? [];
+  const [before = "", name = ""] = /^[\s#;]*([\w.-]{1,100})\s*=\s*/.exec(line) ?? [];
+  const value = line.slice(before.length).trimEnd();
   const option = optionName(name.toLowerCase());
   const isSecret = (SECRET.test(option) && !HARMLESS.test(option)) || /\bidentified\s+(?:by|via|with)\b/i.test(value);
-  return value !== "" && isSecret ? `${before}${MASK}${end}` : line;
+  if (name === "" || value === "" || !isSecret) return line;
+  return before + MASK + line.slice(before.length + value.length);
 }
