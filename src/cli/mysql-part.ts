@@ -59,7 +59,7 @@ function toolOf({ engine, version }: InspectedServer): MysqlBackup["tool"] {
   return { name, version: ofTool, canIncrement, format };
 }
 
-/** Files, not the copy: what stands in them goes into the status, which is not encrypted. */
+/** The server's config files as they are recorded. What is recorded is never encrypted, so their secrets stay out of it. */
 async function configOf({ mysql, log }: Sessions): Promise<ReadonlyMap<string, string>> {
   const texts = await readServerConfig({ warn: (text) => log.warn(text) });
   if (!mysql.maskSecrets) return texts;
