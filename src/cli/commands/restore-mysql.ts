@@ -137,6 +137,7 @@ function tell({ copy, target, facts }: Restored, options: RestoreMysqlOptions, {
     gtid: copy.gtid ?? end.gtid,
     galera: facts.galera,
     hasConfig: facts.hasConfig,
+    hasSettings: facts.hasSettings,
   });
   const json = {
     backup_copy: copy.key,

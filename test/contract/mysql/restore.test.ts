@@ -96,7 +96,7 @@ beforeAll(async () => {
     for (const round of [0, 1, 2]) {
       await fill(server, round);
       sums.push(await checksums(server));
-      streams.push(streamCopy(server, streams.at(-1)?.toLsn));
+      streams.push(streamCopy(server, { fromLsn: streams.at(-1)?.toLsn }));
     }
     taken = { streams, sums };
   } finally {
