@@ -30,6 +30,11 @@ export function socketIn(run: string): string {
   return `${run}/socket`;
 }
 
+/** Where it writes what it has to say. */
+export function errorLogIn(run: string): string {
+  return `${run}/error.log`;
+}
+
 /** What a data directory asks of its server. */
 export type Tablespaces = {
   readonly options: readonly string[];
@@ -64,6 +69,7 @@ export function serverArguments({ datadir, run, user }: Place, vendor: Vendor, t
     `--datadir=${datadir}`,
     `--socket=${socketIn(run)}`,
     `--pid-file=${run}/pid`,
+    `--log-error=${errorLogIn(run)}`,
     `--tmpdir=${run}`,
     `--secure-file-priv=${run}`,
     "--skip-networking",

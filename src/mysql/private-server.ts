@@ -7,8 +7,16 @@ import { text } from "../lib/command.ts";
 import { Program } from "../lib/program.ts";
 import { meaningOf } from "../lib/system-error.ts";
 import { leftTemporaryDirectories, makeTemporaryDirectory } from "../lib/temporary-directory.ts";
-import { type Place, readTablespaces, serverArguments, socketIn, type Tablespaces } from "./private-server-options.ts";
+import {
+  errorLogIn,
+  type Place,
+  readTablespaces,
+  serverArguments,
+  socketIn,
+  type Tablespaces,
+} from "./private-server-options.ts";
 import { findServer, type Wanted } from "./server-binary.ts";
+import { endOf, readErrorLog } from "./server-end.ts";
 import { otherLetterCase, wordsOf } from "./server-words.ts";
 
 const PREFIX = "twindb-server-";
@@ -53,8 +61,8 @@ export async function startPrivateServer(request: PrivateServerRequest): Promise
     const tablespaces = await inspect(directory);
     const place = await occupy(directory, outer, signal);
     const args = serverArguments(place, request.vendor, tablespaces);
-    const program = await boot({ ...request, file, args, socket: socketIn(place.run) });
-    return new OwnServer(program, { ...request, file, outer, socket: socketIn(place.run) });
+    const start = { ...request, file, args, socket: socketIn(place.run), errorLog: errorLogIn(place.run) };
+    return new OwnServer(await boot(start), { ...start, outer });
   } catch (error) {
     await rm(outer, { recursive: true, force: true });
     throw error;
@@ -133,28 +141,24 @@ type Boot = Pick<PrivateServerRequest, "directory" | "signal" | "startSeconds"> 
   readonly file: string;
   readonly args: readonly string[];
   readonly socket: string;
+  readonly errorLog: string;
 };
 
 /** Start the program, and once again where the data asks for another setting. */
 async function boot(request: Boot): Promise<Program> {
   const first = await attempt(request);
   if (!first.hasEnded) return first;
-  const letterCase = otherLetterCase(first.stderr);
-  if (letterCase === undefined) throw refusal(first, request);
+  const letterCase = otherLetterCase(await readErrorLog(request.errorLog));
+  if (letterCase === undefined) throw await endOf({ ...request, program: first });
+  await rm(request.errorLog);
   const second = await attempt({ ...request, args: [...request.args, `--lower-case-table-names=${letterCase}`] });
-  if (second.hasEnded) throw refusal(second, request);
+  if (second.hasEnded) throw await endOf({ ...request, program: second });
   return second;
 }
 
 /** @returns the program once it answers, or once it has ended by itself. */
-async function attempt({
-  file,
-  args,
-  socket,
-  directory,
-  signal,
-  startSeconds = START_SECONDS,
-}: Boot): Promise<Program> {
+async function attempt(request: Boot): Promise<Program> {
+  const { file, args, socket, signal, startSeconds = START_SECONDS } = request;
   signal.throwIfAborted();
   const program = new Program({ file, args }, { input: "ignore", output: "text" });
   const deadline = Date.now() + startSeconds * 1000;
@@ -166,16 +170,16 @@ async function attempt({
     program.kill("SIGKILL");
     await program.ended;
     signal.throwIfAborted();
-    throw new BackupError(
-      "PROGRAM_FAILED",
-      `Cannot start "${basename(file)}" on "${directory}": no answer for ${startSeconds} seconds`,
-      {
-        hint: `Look at what it was busy with: ${wordsOf(program.stderr).text}.`,
-      },
-    );
+    throw await tooLong(request, startSeconds);
   }
   if (program.hasEnded) await program.ended;
   return program;
+}
+
+async function tooLong({ file, directory, errorLog }: Boot, seconds: number): Promise<BackupError> {
+  const message = `Cannot start "${basename(file)}" on "${directory}": no answer for ${seconds} seconds`;
+  const { text } = wordsOf(await readErrorLog(errorLog));
+  return new BackupError("PROGRAM_FAILED", message, { hint: `Look at what it was busy with: ${text}.` });
 }
 
 /** Whether a server greets whoever connects; until it is ready it keeps them waiting, or refuses them. */
@@ -194,28 +198,7 @@ function greets(path: string): Promise<boolean> {
   });
 }
 
-function refusal(program: Program, { file, directory }: Pick<Boot, "file" | "directory">): BackupError {
-  const name = basename(file);
-  if (program.startError !== undefined) {
-    return new BackupError("PROGRAM_FAILED", `Cannot start "${file}": ${program.startError.message}`, {
-      hint: "Look at the permissions of the program.",
-      cause: program.startError,
-    });
-  }
-  if (program.signal === "SIGKILL" || program.signal === "SIGTERM") {
-    return new BackupError(
-      "PROGRAM_FAILED",
-      `Cannot run "${name}" on "${directory}": it was ended by ${program.signal}`,
-      {
-        hint: "Look whether the system ran out of memory.",
-      },
-    );
-  }
-  const { code, text, hint } = wordsOf(program.stderr);
-  return new BackupError(code, `Cannot run "${name}" on "${directory}": ${text}`, { hint });
-}
-
-type Belongings = Pick<Boot, "directory" | "signal" | "file" | "socket"> & { readonly outer: string };
+type Belongings = Boot & { readonly outer: string };
 
 class OwnServer implements PrivateServer {
   readonly #program: Program;
@@ -233,7 +216,7 @@ class OwnServer implements PrivateServer {
   async explain(met: unknown): Promise<unknown> {
     // Its sessions break off before the end of the process is known.
     await Promise.race([this.#program.ended, pause(1000, undefined, { ref: false })]);
-    return this.#program.hasEnded ? refusal(this.#program, this.#belongings) : met;
+    return this.#program.hasEnded ? endOf({ ...this.#belongings, program: this.#program }) : met;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -3,8 +3,8 @@ import type { ErrorCode } from "../domain/errors.ts";
 const LINE_LIMIT = 300;
 const LINES = 5;
 
-/** Prefix of a line: `2026-11-21 13:20:00 0 [ERROR] ` or `2026-11-21T13:20:00.123456Z 0 [ERROR] [MY-010119] [Server] `. */
-const PREFIX = /^\d{4}-\d\d-\d\d[T ][\d:.]+\S*\s+\d+ \[\w+\] (?:\[MY-\d+\] \[\w+\] )?/;
+/** Prefix of a line: `2026-11-21 13:20:00 0 [ERROR] `, `261121 13:20:00 [ERROR] ` or `2026-11-21T13:20:00.123456Z 0 [ERROR] [MY-010119] [Server] `. */
+const PREFIX = /^(?:\d{4}-\d\d-\d\d|\d{6})[T ]+[\d:.]+\S*\s+(?:\d+ )?\[\w+\] (?:\[MY-\d+\] \[\w+\] )?/;
 
 /** What follows from another error, and says nothing by itself. */
 const ECHO =
@@ -43,12 +43,16 @@ const CIRCUMSTANCES: readonly (readonly [RegExp, ErrorCode, string])[] = [
 /** What a server said before it ended, told to people. */
 export type Words = { readonly code: ErrorCode; readonly text: string; readonly hint: string };
 
+function plain(line: string): string {
+  return line.replace(PREFIX, "").trim().slice(0, LINE_LIMIT);
+}
+
 /** Read the log of a server that ended by itself: its errors without their echoes, else its last lines. */
 export function wordsOf(log: string): Words {
   const lines = log.split("\n").filter((line) => line.trim() !== "");
   const errors = lines.filter((line) => line.includes("[ERROR]") && !ECHO.test(line));
-  const chosen = errors.length > 0 ? errors.slice(0, LINES) : lines.slice(-LINES);
-  const text = [...new Set(chosen.map((line) => line.replace(PREFIX, "").trim().slice(0, LINE_LIMIT)))].join("; ");
+  const chosen = new Set((errors.length > 0 ? errors : lines).map(plain));
+  const text = (errors.length > 0 ? [...chosen].slice(0, LINES) : [...chosen].slice(-LINES)).join("; ");
   const [, code, hint] = CIRCUMSTANCES.find(([pattern]) => pattern.test(text)) ?? [
     undefined,
     "DATA_DAMAGED" as const,

@@ -161,6 +161,19 @@ describe.skipIf(!hasMariadb())("startPrivateServer()", () => {
     expect(processesWith(directory)).toEqual([]);
   });
 
+  test("finds those words beside a damaged page that is printed in full", async () => {
+    const directory = copy();
+    const file = openSync(join(directory, "ibdata1"), "r+");
+    writeSync(file, Buffer.alloc(4096, 0x5a), 0, undefined, 5 * 16_384 + 4096);
+    closeSync(file);
+    expect(await refused(request(directory))).toMatchObject({
+      code: "DATA_DAMAGED",
+      message: expect.stringContaining(
+        "Failed to read page 5 from file './ibdata1': Page read from tablespace is corrupted",
+      ),
+    });
+  });
+
   test.each(["ibdata1", "ibdata2", "ib_logfile0"])("tells that %s is not there", async (name) => {
     const directory = copy();
     rmSync(join(directory, name), { recursive: true });
