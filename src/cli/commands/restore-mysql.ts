@@ -23,7 +23,7 @@ import { type Context, openContext, openDestination } from "../context.ts";
 import { exitStatusOf } from "../exit-status.ts";
 import { findMysql, isKept } from "../find-mysql.ts";
 import type { Invocation } from "../invocation.ts";
-import { mysqlBinaries, mysqlParts } from "../mysql-parts.ts";
+import { mysqlBinaries, mysqlParts } from "../mysql-reading.ts";
 import { progressOn } from "../progress.ts";
 import { planJson, planLines } from "../restore-report.ts";
 
