@@ -23,7 +23,7 @@ export function keptKeyOf(key: Key): Key {
 
 /** The name of a kept copy below its directory; `undefined` when the path leads elsewhere. */
 function keptName(typed: string, keepLocalPath: string | undefined): string | undefined {
-  if (keepLocalPath === undefined) return undefined;
+  if (keepLocalPath === undefined || typed === "latest" || typed === "all") return undefined;
   const root = resolve(keepLocalPath) + sep;
   return resolve(typed).startsWith(root) ? resolve(typed).slice(root.length) : undefined;
 }

@@ -16,6 +16,8 @@ export type RestoredServer = {
   readonly galera: GaleraPosition | undefined;
   /** Whether config files of the server lie in `_config`. */
   readonly hasConfig: boolean;
+  /** Whether `backup-my.cnf` lies beside the data. */
+  readonly hasSettings: boolean;
 };
 
 /** A path as a word of a shell. */
@@ -63,6 +65,11 @@ function isAtLeast({ serverVersion }: RestoredServer, major: number, minor: numb
   return ours > major || (ours === major && ourMinor >= minor);
 }
 
+function settingSteps({ hasSettings }: RestoredServer): string[] {
+  const names = "innodb_data_file_path, innodb_page_size, innodb_undo_tablespaces, innodb_log_file_size";
+  return hasSettings ? [`# my.cnf has to agree with backup-my.cnf beside the data: ${names}`] : [];
+}
+
 function replicaSteps(server: RestoredServer): string[] {
   const { vendor, gtid, binlog } = server;
   const client = clientOf(server);
@@ -100,7 +107,5 @@ function startSteps(server: RestoredServer): string[] {
  * What they quote comes from a status or a copy, and is made harmless.
  */
 export function nextSteps(server: RestoredServer): string[] {
-  const settings =
-    "# my.cnf has to agree with backup-my.cnf beside the data: innodb_data_file_path, innodb_page_size, innodb_undo_tablespaces, innodb_log_file_size";
-  return [...inPlace(server), settings, ...startSteps(server), ...replicaSteps(server)];
+  return [...inPlace(server), ...settingSteps(server), ...startSteps(server), ...replicaSteps(server)];
 }

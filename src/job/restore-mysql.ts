@@ -44,6 +44,8 @@ export type RestoredFacts = {
   readonly galera: GaleraPosition | undefined;
   /** Whether config files of the server were put below it. */
   readonly hasConfig: boolean;
+  /** Whether the tool left the settings that the server has to agree with. */
+  readonly hasSettings: boolean;
   /** What could not be brought back, one sentence each. */
   readonly warnings: readonly string[];
 };
@@ -159,6 +161,7 @@ async function dress(directory: string, copy: MysqlCopy, { withConfig }: Restore
     infoFiles,
     galera,
     hasConfig: config.written > 0,
+    hasSettings: (await readdir(directory)).includes(BROUGHT_SETTINGS),
     warnings: [
       ...config.warnings,
       ...(lacksPosition

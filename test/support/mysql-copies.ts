@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { MysqlCopy } from "../../src/domain/copy.ts";
@@ -14,8 +14,16 @@ import { chunks } from "./streams.ts";
 /** A copy as the tool streams it, and what it wrote down. */
 export type Streamed = { readonly raw: Buffer; readonly fromLsn: bigint; readonly toLsn: bigint };
 
-/** Take a copy of a running server by hand; of what changed since `fromLsn` when that is given. `more` are further options. */
-export function streamCopy(server: Mariadb, fromLsn?: bigint, more: readonly string[] = []): Streamed {
+type Streaming = {
+  /** Only what changed since then. */
+  readonly fromLsn?: bigint | undefined;
+  readonly options?: readonly string[];
+  readonly tool?: string;
+};
+
+/** Take a copy of a running server by hand. */
+export function streamCopy(server: Mariadb, streaming: Streaming = {}): Streamed {
+  const { fromLsn, options = [], tool = "mariadb-backup" } = streaming;
   const scratch = mkdtempSync(join(tmpdir(), "stream-copy-"));
   try {
     const increment = fromLsn === undefined ? [] : [`--incremental-lsn=${fromLsn}`];
@@ -27,11 +35,14 @@ export function streamCopy(server: Mariadb, fromLsn?: bigint, more: readonly str
       ...directories,
       ...increment,
     ];
-    const raw = execFileSync("mariadb-backup", [...args, `--datadir=${server.datadir}`, ...more], {
+    const raw = execFileSync(tool, [...args, `--datadir=${server.datadir}`, ...options], {
       maxBuffer: 1024 ** 3,
       stdio: ["ignore", "pipe", "ignore"],
     });
-    const checkpoints = readFileSync(join(scratch, "xtrabackup_checkpoints"), "utf8");
+    const checkpoints = readFileSync(
+      join(scratch, readdirSync(scratch).find((name) => name.endsWith("_checkpoints")) ?? ""),
+      "utf8",
+    );
     const lsn = (name: string) => BigInt(new RegExp(`^${name} = (\\d+)$`, "m").exec(checkpoints)?.[1] ?? "");
     return { raw, fromLsn: lsn("from_lsn"), toLsn: lsn("to_lsn") };
   } finally {
@@ -40,6 +51,8 @@ export function streamCopy(server: Mariadb, fromLsn?: bigint, more: readonly str
 }
 
 type Facts = {
+  /** Such as `10.11.14`. */
+  readonly version?: string;
   readonly takenAt: Date;
   readonly parent?: Key;
   readonly config?: ReadonlyMap<string, string>;
@@ -50,7 +63,7 @@ type Facts = {
 
 /** Compress a streamed copy, store and record it. */
 export async function shelve(shelf: Shelf<"mysql">, streamed: Streamed, facts: Facts): Promise<MysqlCopy> {
-  const { takenAt, parent, config = new Map(), galeraVersion, isOld = false } = facts;
+  const { takenAt, parent, config = new Map(), galeraVersion, version = "10.11.14", isOld = false } = facts;
   const stored = execFileSync("zstd", ["-q", "-1", "-c"], { input: streamed.raw, maxBuffer: 1024 ** 3 });
   const interval = parent === undefined ? "daily" : "hourly";
   const key = copyKey({ media: "mysql", host: "db7", interval, name: `${mysqlName(takenAt)}.zst` });
@@ -61,8 +74,8 @@ export async function shelve(shelf: Shelf<"mysql">, streamed: Streamed, facts: F
     rawBytes: streamed.raw.length,
     format: "xbstream",
     tool: "mariadb-backup",
-    toolVersion: "10.11.14",
-    serverVersion: "10.11.14-MariaDB",
+    toolVersion: version,
+    serverVersion: `${version}-MariaDB`,
   } as const;
   const base = fullCopy(takenAt, { ...known, ...(isOld ? {} : ours) });
   const describe = (digest: { readonly bytes: number; readonly sha256: string }): MysqlCopy => {

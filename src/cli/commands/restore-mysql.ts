@@ -23,7 +23,7 @@ import { type Context, openContext, openDestination } from "../context.ts";
 import { exitStatusOf } from "../exit-status.ts";
 import { findMysql, isKept } from "../find-mysql.ts";
 import type { Invocation } from "../invocation.ts";
-import { mysqlBinaries, mysqlParts } from "../mysql-parts.ts";
+import { mysqlBinaries, mysqlParts } from "../mysql-reading.ts";
 import { progressOn } from "../progress.ts";
 import { planJson, planLines } from "../restore-report.ts";
 
@@ -137,6 +137,7 @@ function tell({ copy, target, facts }: Restored, options: RestoreMysqlOptions, {
     gtid: copy.gtid ?? end.gtid,
     galera: facts.galera,
     hasConfig: facts.hasConfig,
+    hasSettings: facts.hasSettings,
   });
   const json = {
     backup_copy: copy.key,

@@ -13,7 +13,7 @@ import { exitStatusOf } from "../exit-status.ts";
 import { listedOf } from "../find-copies.ts";
 import { chooseMysql, isKept } from "../find-mysql.ts";
 import type { Invocation } from "../invocation.ts";
-import { mysqlBinaries, mysqlParts } from "../mysql-parts.ts";
+import { mysqlBinaries, mysqlParts } from "../mysql-reading.ts";
 import { tableOf } from "../table.ts";
 
 /** The options of the command, as typed. */

@@ -49,7 +49,7 @@ test.skipIf(!hasGalera())("restoreMysql() brings a node back to its place in its
       await statusOf(node, "wsrep_cluster_state_uuid"),
       await statusOf(node, "wsrep_last_committed"),
     ];
-    const streamed = streamCopy(node, undefined, ["--galera-info"]);
+    const streamed = streamCopy(node, { options: ["--galera-info"] });
     const copy = await shelve(shelfOn(destination, "mysql"), streamed, { takenAt: at(1), galeraVersion: "26.4.14" });
     await cluster.stop();
 

@@ -94,7 +94,11 @@ beforeAll(async () => {
     const first = streamCopy(server);
     full = await shelve(shelf, first, { takenAt: at(1), config });
     await server.sql("insert into shop.orders values (2)");
-    increment = await shelve(shelf, streamCopy(server, first.toLsn), { takenAt: at(1, 1), parent: full.key, config });
+    increment = await shelve(shelf, streamCopy(server, { fromLsn: first.toLsn }), {
+      takenAt: at(1, 1),
+      parent: full.key,
+      config,
+    });
   } finally {
     await server.stop();
   }

@@ -96,7 +96,7 @@ beforeAll(async () => {
     for (const round of [0, 1, 2]) {
       await fill(server, round);
       sums.push(await checksums(server));
-      streams.push(streamCopy(server, streams.at(-1)?.toLsn));
+      streams.push(streamCopy(server, { fromLsn: streams.at(-1)?.toLsn }));
     }
     taken = { streams, sums };
   } finally {
@@ -258,6 +258,18 @@ describe.skipIf(!hasMariadb())("restoreMysql()", () => {
       await expect(restore(full!)).rejects.toMatchObject({ code: "DATA_DAMAGED", key: full!.key });
       expect(leftovers()).toEqual([]);
     }
+  });
+
+  test("restoreMysql() takes no half of a stream for a whole, also when a digest of that half was recorded", async () => {
+    const whole = taken.streams[0]!;
+    const info = whole.raw.lastIndexOf(Buffer.from("P\x0f\0\0\0xtrabackup_info", "latin1"));
+    const half = { ...whole, raw: whole.raw.subarray(0, info - 9) };
+    const copy = await shelve(shelf, half, { takenAt: at(1) });
+    await expect(restore(copy)).rejects.toMatchObject({
+      code: "DATA_DAMAGED",
+      message: expect.stringContaining("it ends before its last file") as string,
+    });
+    expect(leftovers()).toEqual([]);
   });
 
   test("restoreMysql() refuses increments of the predecessor that were swapped", async () => {

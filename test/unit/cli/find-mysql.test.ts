@@ -49,6 +49,8 @@ test("isKept() tells paths below keep_local_path", () => {
   expect(isKept(`/var/backup/kept/${FULL.key}`, "/var/backup/kept/")).toBe(true);
   expect(isKept("/var/backup/kept-not/x", "/var/backup/kept")).toBe(false);
   expect(isKept(FULL.key, undefined)).toBe(false);
+  expect(isKept("db7/x", process.cwd())).toBe(true);
+  expect(isKept("latest", process.cwd())).toBe(false);
 });
 
 test("keptKeyOf() leaves out encryption only", () => {
