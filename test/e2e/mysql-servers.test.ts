@@ -1,12 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Sandbox } from "../support/cli.ts";
 import { leftoversIn } from "../support/leftovers.ts";
 import type { Database } from "../support/servers/database.ts";
-import { hasGalera, startGalera } from "../support/servers/galera.ts";
 import { checksums, startWriter } from "../support/servers/load.ts";
 import { hasMariadb, startMariadb } from "../support/servers/mariadb.ts";
 import { hasNextMariadb, NEXT_MARIADB_BIN, startNextMariadb } from "../support/servers/mariadb-next.ts";
@@ -160,46 +158,4 @@ test.skipIf(!hasNextMariadb())("MariaDB 11.8 and its renamed files: a full copy 
   const copy = await startNextMariadb({ datadir: await restored() });
   expect(await checksums(copy)).toEqual(sums);
   await copy.stop();
-});
-
-describe.skipIf(!hasGalera())("a node of a Galera cluster", () => {
-  const STATE =
-    "select variable_value from information_schema.global_status where variable_name = 'wsrep_local_state_comment'";
-
-  test("is desynced while it is copied, and synced again, also after a run that was killed", async () => {
-    const cluster = await startGalera(1);
-    const [node] = cluster.nodes;
-    try {
-      await node.sql(SHOP);
-      configure(node);
-      const seen = new Set<string>();
-      let done = false;
-      const watch = (async () => {
-        while (!done) {
-          seen.add(await node.sql(STATE));
-          await sleep(20);
-        }
-      })();
-      await run("backup", "daily");
-      done = true;
-      await watch;
-      expect(seen).toEqual(new Set(["Synced", "Donor/Desynced"]));
-      expect(await node.sql(STATE)).toBe("Synced");
-
-      let pid = 0;
-      const killed = sandbox.run(["backup", "daily"], { onStart: (started) => (pid = started) });
-      await expect.poll(() => node.sql(STATE), { interval: 10, timeout: 20_000 }).toBe("Donor/Desynced");
-      process.kill(pid, "SIGKILL");
-      await killed;
-      expect(await node.sql(STATE)).toBe("Donor/Desynced");
-      const check = await sandbox.run(["check"]);
-      expect(check.stdout).toMatch(/^mysql\s+ok/m);
-      await expect.poll(() => node.sql(STATE)).toBe("Synced");
-      await run("backup", "daily");
-      const target = await restored();
-      expect(readFileSync(join(target, "grastate.dat"), "utf8")).toContain("safe_to_bootstrap: 0");
-    } finally {
-      await cluster.stop();
-    }
-  });
 });
