@@ -10,6 +10,7 @@ import { explainBackup, isClusterAbort, isRefusedIncrement, mysqlSource } from "
 import { cloneSource } from "../source/mysql-clone.ts";
 import { backupServices, type PartOptions } from "./backup-services.ts";
 import { type Context, openDestination } from "./context.ts";
+import { mysqlBinaries } from "./mysql-reading.ts";
 import { type InspectedServer, inspectServer, type Opening, type Sessions, sessionsOf } from "./mysql-server.ts";
 
 type Request = { readonly runType: Interval; readonly full?: true };
@@ -20,7 +21,9 @@ export function mysqlPart({ runType, full }: Request, context: Context, options:
     name: "mysql",
     async run() {
       const { config, log } = context;
-      const server = await openServer(config.mysql, { log, signal: options.invocation.signal });
+      const { invocation } = options;
+      const binaries = mysqlBinaries(config, invocation);
+      const server = await openServer(config.mysql, { binaries, log, signal: invocation.signal });
       await using destination = await openDestination(config);
       await backupMysql({
         ...(await backupServices(context, { ...options, media: "mysql", interval: runType, destination })),

@@ -1,7 +1,7 @@
 import type { MysqlOptions } from "../config/options.ts";
 import type { Vendor } from "../domain/copy.ts";
 import type { BackupRequest, Engine } from "../engine/engine.ts";
-import { openEngine } from "../engine/open.ts";
+import { type Binaries, openEngine } from "../engine/open.ts";
 import type { Log } from "../lib/log.ts";
 import { type OpenedClient, openClient } from "../mysql/client.ts";
 import { clusterState, clusterWarning, refusal, undoDesync } from "../mysql/galera.ts";
@@ -9,7 +9,7 @@ import { checkGrants } from "../mysql/grants.ts";
 import { vendorOf } from "../mysql/server-facts.ts";
 
 /** What reaching a server needs besides its options. */
-export type Opening = { readonly log: Log; readonly signal: AbortSignal };
+export type Opening = { readonly binaries: Binaries; readonly log: Log; readonly signal: AbortSignal };
 
 /** Sessions with the server of the config; each does little and is closed again, for hours may lie between two. */
 export type Sessions = Opening & {
@@ -18,16 +18,15 @@ export type Sessions = Opening & {
   readonly ask: <T>(work: (client: OpenedClient) => Promise<T>) => Promise<T>;
 };
 
-export function sessionsOf(mysql: MysqlOptions | undefined, { log, signal }: Opening): Sessions {
+export function sessionsOf(mysql: MysqlOptions | undefined, opening: Opening): Sessions {
   if (mysql === undefined) throw new TypeError("a config with a server has options for it");
   const open: Sessions["open"] = (options) => openClient(mysql, options);
   return {
+    ...opening,
     mysql,
-    log,
-    signal,
     open,
     async ask(work) {
-      await using client = await open({ signal });
+      await using client = await open({ signal: opening.signal });
       return await work(client);
     },
   };
@@ -41,10 +40,11 @@ export type InspectedServer = {
 };
 
 /** Prove that the server can be copied, and choose by what. Undoes what a killed run did to a cluster's node. */
-export async function inspectServer(client: OpenedClient, { mysql, log, signal }: Sessions): Promise<InspectedServer> {
+export async function inspectServer(
+  client: OpenedClient,
+  { mysql, binaries, log, signal }: Sessions,
+): Promise<InspectedServer> {
   const server = await identityOf(client);
-  const { xtrabackupBinary: xtrabackup, xbstreamBinary: xbstream } = mysql;
-  const binaries = { xtrabackup, xbstream };
   const engine = await openEngine({ server, wanted: mysql.engine, binaries }, { signal });
   const galera = await inspectCluster(client, log);
   await checkGrants(client, { ...server, engine: engine === "clone" ? "clone" : engine.name, galera });

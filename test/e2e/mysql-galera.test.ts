@@ -116,8 +116,8 @@ test.skipIf(!hasGalera())(
   async () => {
     using sandbox = new Sandbox();
     chmodSync(sandbox.root, 0o755);
-    const { nodes, stop } = await startGalera(3);
-    const [first, , third] = nodes;
+    const cluster = await startGalera(3);
+    const [first, , third] = cluster.nodes;
     try {
       if (third === undefined) throw new Error("there are three");
       await first.sql(
@@ -147,8 +147,11 @@ test.skipIf(!hasGalera())(
           .toBe("1,2,3,4");
         const log = readFileSync(node.errorLog, "utf8");
         // The donor's word for: no whole copy is needed.
-      expect(log).toContain("'xtrabackup_ist' received from donor");
-      expect(log).toMatch(/Receiving IST: \d+ writesets/);
+        expect(log).toContain("'xtrabackup_ist' received from donor");
+        expect(log).toMatch(/Receiving IST: \d+ writesets/);
+      } finally {
+        await node.stop();
+      }
     } finally {
       await cluster.stop();
     }

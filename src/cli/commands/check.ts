@@ -10,6 +10,7 @@ import { openContext, openDestination, shelfOf } from "../context.ts";
 import { exitStatusOf } from "../exit-status.ts";
 import { findingTable, jsonOf } from "../finding-row.ts";
 import type { Invocation } from "../invocation.ts";
+import { mysqlBinaries } from "../mysql-reading.ts";
 import { inspectServer, type Opening, sessionsOf } from "../mysql-server.ts";
 
 /** A newest copy older than this is late, whatever the cron lines say. */
@@ -26,7 +27,9 @@ export async function check({ json }: { readonly json?: true }, invocation: Invo
     { name: "config", result: "ok", detail: config.path },
     ...warnings.map((detail): Finding => ({ name: "config", result: "warning", detail })),
     await look("source", () => lookAtSources(config)),
-    ...(config.source.mysql ? [await look("mysql", () => lookAtServer(config, { log, signal }))] : []),
+    ...(config.source.mysql
+      ? [await look("mysql", () => lookAtServer(config, { binaries: mysqlBinaries(config, invocation), log, signal }))]
+      : []),
     await look("compression", () => lookAtCompression(config, signal)),
     await look("encryption", () => lookAtEncryption(config, signal)),
     ...(await lookAtDestination(config, signal)),
