@@ -2,7 +2,7 @@
  * Whole commands of ours against the same work done by hand, interleaved, medians of the ratios run by run.
  * Input in the page cache, output on a tmpfs where there is room: the speed of a disk is left out.
  *
- *   node test/bench/bench.ts [local|restore|small|ssh|memory|sample]…    (all of them by default)
+ *   node test/bench/bench.ts [start|local|restore|small|ssh|memory|sample]…    (all of them by default)
  *
  * BENCH_DIR names the scratch directory, BENCH_ROUNDS the counted runs of each command (default 5).
  */
@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { startSshd } from "../support/servers/sshd.ts";
 import { makeMixed, makeSmall } from "./data.ts";
 import { compare, type Subject } from "./measure.ts";
+import { makeCopies, medians } from "./start.ts";
 
 const SCRATCH = process.env["BENCH_DIR"] ?? (existsSync("/dev/shm") ? "/dev/shm/twindb-bench" : "/tmp/twindb-bench");
 const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 5);
@@ -78,6 +79,30 @@ async function localAgainstShell(tree: string, program: string, filter: string):
 }
 
 const groups: Record<string, () => Promise<void>> = {
+  async start() {
+    emptyOut();
+    await makeCopies(join(OUT, "copies"), 1000);
+    const config = local("start", OUT, {});
+    const nothing = join(SCRATCH, "nothing.mjs");
+    writeFileSync(nothing, "");
+    const node = process.execPath;
+    const [empty = 0, version = 0, ls = 0] = medians(
+      [
+        [node, nothing],
+        [PROGRAM, "--version"],
+        [PROGRAM, "--config", config, "ls"],
+      ],
+      ROUNDS * 8,
+    );
+    print("start, medians");
+    print(`  an empty Node program                      ${empty.toFixed(1)} ms`);
+    print(
+      `  twindb-backup --version                    ${version.toFixed(1)} ms, ${(version / empty).toFixed(2)} of it`,
+    );
+    print(
+      `  twindb-backup ls, 1,000 copies             ${ls.toFixed(1)} ms, twice it and ${(ls - 2 * empty).toFixed(1)} ms`,
+    );
+  },
   async local() {
     const [small, large] = [makeMixed(SCRATCH, 2048), makeMixed(SCRATCH, 512)];
     await localAgainstShell(small, "zstd", `zstd -3 -T${CPUS} -q -c`);
