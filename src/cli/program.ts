@@ -181,7 +181,7 @@ const addCare: Add = (program, start) => {
 
 function build(start: (work: Work) => void): Command {
   const program = new Command("twindb-backup")
-    .description("Backs up directories from cron; every listed copy restores.")
+    .description("Backs up directories and MySQL servers from cron; every listed copy restores.")
     .option("--config <path>", "config file", DEFAULT_CONFIG)
     .option("--debug", "tell everything that happens, on stderr")
     .option("--xtrabackup-binary <path>", "the tool that copies and prepares a server's data")

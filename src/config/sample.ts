@@ -25,7 +25,7 @@ export function sampleConfig({ directory, sources, hostname }: SampleOptions): s
 backup_dirs = ${iniValue(dirs)}
 # Directories below them to leave out.
 #exclude_dirs = /var/cache
-# Copy the MySQL or MariaDB server of this host: not in this version.
+# Copy the MySQL, Percona or MariaDB server of this host; see [mysql].
 backup_mysql = no
 # Name to store copies under; without it, the name of this host.
 ${hostname === undefined ? "#hostname = db1" : `hostname = ${iniValue(hostname)}`}
@@ -36,6 +36,12 @@ backup_destination = local
 
 [local]
 backup_dir = "${iniValue(directory, /\p{Cc}|["']$/u)}"
+
+[mysql]
+# Option file with user and password for the server below [client].
+mysql_defaults_file = /root/.my.cnf
+# Runs of this type and longer ones take full copies, shorter ones take increments.
+full_backup = daily
 
 [compression]
 # gzip, pigz, bzip2, lbzip2, zstd, xz, lz4 or none.
