@@ -6,6 +6,7 @@ import type { Part } from "../job/run.ts";
 import { desync } from "../mysql/galera.ts";
 import { maskSecrets, readServerConfig } from "../mysql/server-config.ts";
 import { binlogGtidAt, readServerFacts } from "../mysql/server-facts.ts";
+import { tableChecksums } from "../mysql/table-checksums.ts";
 import { explainBackup, isClusterAbort, isRefusedIncrement, mysqlSource } from "../source/mysql.ts";
 import { cloneSource } from "../source/mysql-clone.ts";
 import { backupServices, type PartOptions } from "./backup-services.ts";
@@ -73,17 +74,16 @@ type Capturing = Parameters<MysqlBackup["openSource"]>[0] & { readonly idleSecon
 
 function sourceOf(sessions: Sessions, { engine, request }: InspectedServer, serverFacts: () => Promise<ServerFacts>) {
   const { mysql, ask, open, log, signal } = sessions;
-  return ({ incrementalLsn, ...capturing }: Capturing) => {
-    if (engine === "clone") {
-      return cloneSource({ ...capturing, openClient: open, serverFacts, log });
-    }
+  const checksums = () => ask((client) => tableChecksums(client, { signal }));
+  return ({ incrementalLsn, ...rest }: Capturing) => {
+    const capturing = { ...rest, serverFacts, ...(mysql.recordChecksums && { checksums }) };
+    if (engine === "clone") return cloneSource({ ...capturing, openClient: open, log });
     const { defaultsFile, parallel, galeraWaitSeconds: waitSeconds } = mysql;
     const enter = () => desync(open, { waitSeconds, signal, warn: (text) => log.warn(text) });
     return mysqlSource({
       ...capturing,
       engine,
       request: { ...request, defaultsFile, parallel, incrementalLsn },
-      serverFacts,
       gtidAt: (position) => ask((client) => binlogGtidAt(client, position)),
       ...(request.galera && { enter }),
     });

@@ -55,6 +55,8 @@ export type MysqlOptions = {
   readonly incrementalFrom: "full" | "last";
   /** Leave out values that look like secrets from the server's config files: they stand in the status, which is never encrypted. */
   readonly maskSecrets: boolean;
+  /** Record checksums of the tables, for a verify to compare: the server reads all its data twice more. */
+  readonly recordChecksums: boolean;
   /** Longest wait, in seconds, for a cluster's node to catch up after a copy. */
   readonly galeraWaitSeconds: number;
   readonly parallel: number | undefined;

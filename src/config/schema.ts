@@ -197,6 +197,7 @@ const SECTIONS = {
     parallel: v.optional(integer(1)),
     incremental_from: v.optional(choice(INCREMENT_BASES), "full"),
     mask_secrets: v.optional(flag, "yes"),
+    record_checksums: v.optional(flag, "no"),
     galera_wait: v.optional(count, "900"),
   }),
   compression: v.object({

@@ -99,6 +99,7 @@ function mysqlOf(mysql: Settings["mysql"]): MysqlOptions {
     parallel: mysql.parallel,
     incrementalFrom: mysql.incremental_from,
     maskSecrets: mysql.mask_secrets,
+    recordChecksums: mysql.record_checksums,
     galeraWaitSeconds: mysql.galera_wait,
     xtrabackupBinary: mysql.xtrabackup_binary,
     xbstreamBinary: mysql.xbstream_binary,

@@ -75,6 +75,8 @@ type MysqlFacts = StoredFacts & {
   readonly format: string | undefined;
   /** Text of the server's config files by absolute path. */
   readonly config: ReadonlyMap<string, string>;
+  /** `CHECKSUM TABLE` of the tables that did not change while the copy was taken, by `schema.table`; only where that was asked for. */
+  readonly checksums?: ReadonlyMap<string, string>;
 };
 
 /** A physical copy of a server that restores by itself. */
@@ -98,6 +100,7 @@ export type MysqlCaptureFacts = Pick<
   | "serverVersion"
   | "serverUuid"
   | "datadirId"
+  | "checksums"
   | "format"
   | "rawBytes"
   | "tool"

@@ -3,7 +3,7 @@ import { INTERVALS, type Interval } from "./interval.ts";
 import type { Key } from "./key.ts";
 import { nameOf } from "./names.ts";
 import { ancestorsOf } from "./retention.ts";
-import { type ServerFacts, versionNumbers } from "./server.ts";
+import { type ServerFacts, seriesOf, versionNumbers } from "./server.ts";
 
 /** What decides between a full copy and an increment, besides the copies. */
 export type PlanFacts = {
@@ -116,11 +116,6 @@ function tooOld(base: MysqlCopy, { now, fullBackupDays }: PlanFacts): string | u
   if (age < fullBackupDays * DAY_MS - HOUR_MS) return undefined;
   const days = Math.round(age / DAY_MS);
   return `the last full copy is ${days} ${days === 1 ? "day" : "days"} old`;
-}
-
-/** The part of a version that tells what can read its data: `10.11.14-MariaDB` → `10.11`. */
-function seriesOf(version: string): string {
-  return versionNumbers(version).slice(0, 2).join(".");
 }
 
 function isNewer(version: string, than: string): boolean {

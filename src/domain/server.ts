@@ -24,6 +24,19 @@ export type ServerFacts = {
   readonly galeraVersion: string | undefined;
 };
 
+/** The part of a version that tells what can read its data: `10.11.14-MariaDB` → `10.11`. */
+export function seriesOf(version: string): string {
+  return versionNumbers(version).slice(0, 2).join(".");
+}
+
+/** The entries that are the same in both: what held before a copy and after it held for the copy. */
+export function unchanged(
+  before: ReadonlyMap<string, string>,
+  after: ReadonlyMap<string, string>,
+): Map<string, string> {
+  return new Map([...before].filter(([table, checksum]) => after.get(table) === checksum));
+}
+
 /** A version of a server or tool as its numbers: `10.11.14-MariaDB-log` → `[10, 11, 14]`. */
 export function versionNumbers(version: string): readonly number[] {
   return (/\d+(?:\.\d+)*/.exec(version)?.[0] ?? "")

@@ -1,5 +1,5 @@
 import type { MysqlCopy, Vendor } from "../domain/copy.ts";
-import { type ServerFacts, versionNumbers } from "../domain/server.ts";
+import { type ServerFacts, seriesOf, versionNumbers } from "../domain/server.ts";
 import type { ToolName } from "./tool.ts";
 
 export type Server = Pick<ServerFacts, "vendor" | "version">;
@@ -21,11 +21,6 @@ const LABELS = { "mariadb-backup": "mariadb-backup", xtrabackup: "XtraBackup" } 
 /** Such as `XtraBackup 8.0`. */
 export function labelOf({ name, series }: Need): string {
   return series === undefined ? LABELS[name] : `${LABELS[name]} ${series}`;
-}
-
-/** The first two numbers of a version: `10.11.14-MariaDB` → `10.11`. Within them tools and servers fit each other. */
-function seriesOf(version: string): string {
-  return versionNumbers(version).slice(0, 2).join(".");
 }
 
 /** The series that a tool must have for a server: its own, but XtraBackup 2.4 for MySQL before 8.0 and MariaDB before 10.3. */

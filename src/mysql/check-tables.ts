@@ -36,7 +36,7 @@ const OLD_FORMAT = /(?:upgrade|rebuild) required/i;
 const SOUND = new Set(["OK", "Table is already up to date"]);
 
 /** Write a name so that no character of it means anything to the server. */
-function quoteName(name: string): string {
+export function quoteName(name: string): string {
   return `\`${name.replaceAll("`", "``")}\``;
 }
 

@@ -10,7 +10,7 @@ import type { Log } from "../lib/log.ts";
 import { isLeftover, ownedName } from "../lib/owned-name.ts";
 import { meaningOf } from "../lib/system-error.ts";
 import type { Client } from "../mysql/client.ts";
-import { checkSame, factsOfServer } from "./mysql.ts";
+import { checkSame, checksumsSince, factsOfServer } from "./mysql.ts";
 import type { Capture, Source } from "./source.ts";
 import { openTar, packCommand, type Tar } from "./tar.ts";
 import { readReport } from "./tar-report.ts";
@@ -21,6 +21,8 @@ export type CloneOptions = {
   /** Opens another session each time: one runs the statement, another one can end it. Only `signal` ends a session. */
   readonly openClient: (options: { readonly signal: AbortSignal }) => Promise<Client>;
   readonly serverFacts: () => Promise<ServerFacts>;
+  /** As in `MysqlOptions`. */
+  readonly checksums?: () => Promise<ReadonlyMap<string, string>>;
   /** Where the server may put its clone. `undefined` takes the place beside its data directory, on the same file system. */
   readonly directory?: string | undefined;
   readonly log: Log;
@@ -60,10 +62,12 @@ export function cloneSource(options: CloneOptions): Source<MysqlCaptureFacts> {
         rm(path, { recursive: true, force: true }),
       );
       const data = join(directory, "data");
+      const checksums = await options.checksums?.();
       await clone(options, data, signal);
       const after = await options.serverFacts();
       checkSame(before, after);
-      return new CloneCapture(options, { signal, tar, data, before, after, resources: stack.move() });
+      const quiet = await checksumsSince(checksums, options);
+      return new CloneCapture(options, { signal, tar, data, before, after, quiet, resources: stack.move() });
     },
   };
 }
@@ -209,6 +213,7 @@ type Opened = {
   readonly data: string;
   readonly before: ServerFacts;
   readonly after: ServerFacts;
+  readonly quiet: Pick<MysqlCaptureFacts, "checksums">;
   readonly resources: AsyncDisposableStack;
 };
 
@@ -238,6 +243,7 @@ class CloneCapture implements Capture<MysqlCaptureFacts> {
     const isSamePlace = binlog?.file === before.binlog?.file && binlog?.offset === before.binlog?.offset;
     return {
       ...factsOfServer(after),
+      ...this.#opened.quiet,
       lsn: undefined,
       fromLsn: undefined,
       toLsn: undefined,

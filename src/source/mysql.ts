@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { BinlogPosition, MysqlCaptureFacts } from "../domain/copy.ts";
 import { BackupError } from "../domain/errors.ts";
-import type { ServerFacts } from "../domain/server.ts";
+import { type ServerFacts, unchanged } from "../domain/server.ts";
 import type { BackupRequest, Engine, StreamFacts } from "../engine/engine.ts";
 import type { ByteStream } from "../lib/bytes.ts";
 import { CommandError, type Finished, run } from "../lib/command.ts";
@@ -19,6 +19,8 @@ export type MysqlOptions = {
   readonly serverFacts: () => Promise<ServerFacts>;
   /** The GTID at a place in the binary log, where the tool has not noted it down; `undefined` when the server does not know. */
   readonly gtidAt: (position: BinlogPosition) => Promise<string | undefined>;
+  /** Checksums of tables, taken before and after the copy; those that are equal are recorded. */
+  readonly checksums?: () => Promise<ReadonlyMap<string, string>>;
   /** Make the server ready, such as a cluster's node that need not keep up meanwhile; disposing it undoes that. */
   readonly enter?: () => Promise<AsyncDisposable>;
   /** See `RunOptions`. */
@@ -49,8 +51,9 @@ export function mysqlSource(options: MysqlOptions): Source<MysqlCaptureFacts> {
       const directories = { lsnDirectory: join(scratch, "lsn"), scratchDirectory: join(scratch, "tmp") };
       for (const path of Object.values(directories)) await mkdir(path, { mode: 0o700 });
       const before = await options.serverFacts();
+      const checksums = await options.checksums?.();
       if (options.enter !== undefined) stack.use(await options.enter());
-      return new MysqlCapture(options, { signal, before, directories, resources: stack.move() });
+      return new MysqlCapture(options, { signal, before, checksums, directories, resources: stack.move() });
     },
   };
 }
@@ -58,6 +61,7 @@ export function mysqlSource(options: MysqlOptions): Source<MysqlCaptureFacts> {
 type Opened = {
   readonly signal: AbortSignal;
   readonly before: ServerFacts;
+  readonly checksums: ReadonlyMap<string, string> | undefined;
   readonly directories: Pick<BackupRequest, "lsnDirectory" | "scratchDirectory">;
   readonly resources: AsyncDisposableStack;
 };
@@ -105,6 +109,7 @@ class MysqlCapture implements Capture<MysqlCaptureFacts> {
     const server = await this.#sameServer();
     this.#facts = {
       ...factsOfServer(server),
+      ...(await checksumsSince(this.#opened.checksums, this.#options)),
       lsn: stream.toLsn,
       fromLsn: stream.fromLsn,
       toLsn: stream.toLsn,
@@ -130,6 +135,15 @@ class MysqlCapture implements Capture<MysqlCaptureFacts> {
     // The position says the same; it is no reason to throw a complete copy away.
     return this.#options.gtidAt(position).catch(() => undefined);
   }
+}
+
+/** Checksums of the tables that are as they were before. */
+export async function checksumsSince(
+  before: ReadonlyMap<string, string> | undefined,
+  options: Pick<MysqlOptions, "checksums">,
+): Promise<Pick<MysqlCaptureFacts, "checksums">> {
+  const after = before && (await options.checksums?.());
+  return before && after ? { checksums: unchanged(before, after) } : {};
 }
 
 /** What every copy of a server records of it. */

@@ -100,6 +100,15 @@ export class Fields {
     });
   }
 
+  /** An object of texts. */
+  textMap(name: string): ReadonlyMap<string, string> | undefined {
+    const value = this.#value(name);
+    if (value === undefined) return undefined;
+    if (!(value instanceof Map)) throw this.problem(name, "an object");
+    for (const text of value.values()) if (typeof text !== "string") throw this.problem(name, "an object of texts");
+    return value as ReadonlyMap<string, string>;
+  }
+
   fields(name: string): Fields | undefined {
     const value = this.#value(name);
     if (value === undefined) return undefined;

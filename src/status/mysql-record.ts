@@ -29,6 +29,11 @@ function readConfig(key: Key, fields: Fields): Map<string, string> {
   return config;
 }
 
+function readChecksums(fields: Fields): { checksums?: ReadonlyMap<string, string> } {
+  const checksums = fields.textMap("checksums");
+  return checksums === undefined ? {} : { checksums };
+}
+
 function readBinlog(fields: Fields): BinlogPosition | undefined {
   const file = fields.text("binlog");
   const offset = fields.count("position");
@@ -61,6 +66,7 @@ function readServer(key: Key, fields: Fields) {
     datadirId: fields.text("datadir_id"),
     format: fields.text("format"),
     config: readConfig(key, fields),
+    ...readChecksums(fields),
   } as const;
 }
 
@@ -117,6 +123,7 @@ export const MYSQL_RECORD: RecordCodec<MysqlCopy> = {
         server_uuid: copy.serverUuid,
         datadir_id: copy.datadirId,
         format: copy.format,
+        checksums: copy.checksums,
       }),
     ),
 };

@@ -1,7 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, readdirSync, rmSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { openLocal } from "../../src/destination/local.ts";
+import { StatusStore } from "../../src/status/store.ts";
 import { Sandbox } from "../support/cli.ts";
 import { leftoversIn } from "../support/leftovers.ts";
 import type { Database } from "../support/servers/database.ts";
@@ -11,7 +14,12 @@ import { hasNextMariadb, NEXT_MARIADB_BIN, startNextMariadb } from "../support/s
 import { hasMysql, MYSQL_BIN, startMysql } from "../support/servers/mysql.ts";
 
 type Keys = Readonly<Record<string, string | number>>;
-type CopyRecord = { readonly binlog: string | null; readonly position: number | null; readonly gtid?: string };
+type CopyRecord = {
+  readonly binlog: string | null;
+  readonly position: number | null;
+  readonly gtid?: string;
+  readonly checksums?: object;
+};
 
 let sandbox: Sandbox;
 
@@ -142,6 +150,31 @@ describe.skipIf(!hasMariadb())("MariaDB", () => {
     await server.stop();
   });
 });
+
+test.skipIf(!hasMariadb())(
+  "checksums of quiet tables are recorded when asked for, and compared by verify",
+  async () => {
+    const server = await startMariadb();
+    await server.sql(SHOP);
+    configure(server, { record_checksums: "yes" });
+    const writer = await startWriter(server);
+    await run("backup", "daily");
+    await writer.stop();
+    await server.stop();
+    expect((await lastRecord()).checksums).toEqual({ "shop.orders": expect.stringMatching(/^\d+$/) });
+    await run("verify", "mysql", "latest");
+
+    await using destination = await openLocal({ kind: "local", directory: sandbox.copies });
+    const status = new StatusStore(destination, { host: hostname(), media: "mysql" });
+    const checksums = new Map([["shop.orders", "1"]]);
+    await status.update(({ copies }) => ({ copies: copies.map((copy) => ({ ...copy, checksums })) }), {
+      signal: new AbortController().signal,
+    });
+    const result = await sandbox.run(["verify", "mysql", "latest"]);
+    expect(result.exitCode).toBe(65);
+    expect(result.stderr).toMatch(/table shop\.orders is damaged, its checksum is \d+, 1 was recorded/);
+  },
+);
 
 test.skipIf(!hasNextMariadb())("MariaDB 11.8 and its renamed files: a full copy and an increment restore", async () => {
   const server = await startNextMariadb();

@@ -74,6 +74,7 @@ describe("parseConfig() with the predecessor's file", () => {
         expireLogDays: 14,
         incrementalFrom: "full",
         maskSecrets: true,
+        recordChecksums: false,
         galeraWaitSeconds: 900,
         parallel: undefined,
         xtrabackupBinary: "/opt/percona/bin/xtrabackup",
