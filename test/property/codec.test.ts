@@ -54,6 +54,8 @@ const mysql: fc.Arbitrary<MysqlCopy> = fc
       galeraVersion: maybeText,
       serverVersion: maybeText,
       serverUuid: maybeText,
+      datadirId: maybeText,
+      checksums: fc.array(fc.tuple(text, text)).map((entries) => new Map(entries)),
       format: maybeText,
       config: fc.array(fc.tuple(text, fc.string({ unit: "binary" }))).map((entries) => new Map(entries)),
     }),
