@@ -1,8 +1,9 @@
 import type { Stats } from "node:fs";
-import { open, readdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { open } from "node:fs/promises";
+import { resolve } from "node:path";
 import { BackupError } from "../domain/errors.ts";
 import { Secret } from "../domain/secret.ts";
+import { includedFiles } from "./include-directory.ts";
 import { type Include, type Option, optionName, parseOptionFile } from "./option-file.ts";
 
 /** How far a connection is encrypted and its server trusted, in the words of `ssl-mode`. */
@@ -143,11 +144,7 @@ function isMissing(error: unknown): boolean {
 
 async function listDirectory(path: string, from: string): Promise<string[]> {
   try {
-    const names = await readdir(path);
-    return names
-      .filter((name) => name.endsWith(".cnf"))
-      .sort()
-      .map((name) => join(path, name));
+    return await includedFiles(path);
   } catch (cause) {
     throw new BackupError("CONFIG_INVALID", `Cannot use "${from}": it includes "${path}", which cannot be listed`, {
       hint: "Make the directory, or remove the line; the backup tools refuse such a file as well.",

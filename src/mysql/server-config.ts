@@ -1,6 +1,7 @@
-import { readdir, readFile, stat } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { readFile, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { meaningOf } from "../lib/system-error.ts";
+import { includedFiles } from "./include-directory.ts";
 import { type Include, includeOf, optionName } from "./option-file.ts";
 
 /** Where servers look for their config, unless they are told another place. */
@@ -45,11 +46,7 @@ async function filesOf(include: Include | undefined, { from, warn }: { from: str
   const path = resolve(dirname(from), include.path);
   if (include.kind === "file") return [path];
   try {
-    const names = await readdir(path);
-    return names
-      .filter((name) => name.endsWith(".cnf"))
-      .sort()
-      .map((name) => join(path, name));
+    return await includedFiles(path);
   } catch (error) {
     warnUnlessMissing(path, error, warn);
     return [];

@@ -1,50 +1,15 @@
-import type { CallOptions, Version } from "../../src/destination/destination.ts";
 import type { MysqlCaptureFacts, MysqlCopy } from "../../src/domain/copy.ts";
 import type { Interval } from "../../src/domain/interval.ts";
 import { type Key, toKey } from "../../src/domain/key.ts";
 import type { RetentionPolicy } from "../../src/domain/retention.ts";
 import type { ServerFacts } from "../../src/domain/server.ts";
 import { backupMysql, type Capturing, type MysqlBackup } from "../../src/job/backup-mysql.ts";
-import type { ByteStream } from "../../src/lib/bytes.ts";
 import type { Source } from "../../src/source/source.ts";
-import { MemoryDestination } from "./memory-destination.ts";
+import { MortalDestination } from "./mortal-destination.ts";
 import { shelfOn } from "./shelves.ts";
 
 const { signal } = new AbortController();
 const HOUR_MS = 3_600_000;
-
-/** A destination whose user dies before its n-th change, or whose n-th change fails once. */
-class MortalDestination extends MemoryDestination {
-  /** Changes until the fault. */
-  changesLeft = Number.POSITIVE_INFINITY;
-  /** Whether no call after the fault succeeds either, as when the run was killed. */
-  isFatal = true;
-
-  override async put(key: Key, content: ByteStream, options: CallOptions) {
-    this.#spend();
-    return super.put(key, content, options);
-  }
-
-  override async remove(key: Key, options: CallOptions) {
-    this.#spend();
-    return super.remove(key, options);
-  }
-
-  override async replaceSmall(
-    key: Key,
-    content: Uint8Array,
-    options: CallOptions & { readonly expected: Version | undefined },
-  ) {
-    this.#spend();
-    return super.replaceSmall(key, content, options);
-  }
-
-  #spend(): void {
-    if (this.changesLeft-- > 0) return;
-    if (!this.isFatal) this.changesLeft = Number.POSITIVE_INFINITY;
-    throw new Error("killed");
-  }
-}
 
 /** What a simulated stream holds: where it starts and where it ends. */
 type Delta = { readonly from: string; readonly to: string };

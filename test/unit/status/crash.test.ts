@@ -1,47 +1,16 @@
 import { expect, test } from "vitest";
-import type { CallOptions, Version } from "../../../src/destination/destination.ts";
 import type { FilesCopy } from "../../../src/domain/copy.ts";
-import type { Key } from "../../../src/domain/key.ts";
 import { reconcile } from "../../../src/domain/reconcile.ts";
 import { decide, expired } from "../../../src/domain/retention.ts";
 import { withCopy, withoutCopy } from "../../../src/domain/status.ts";
-import type { ByteStream } from "../../../src/lib/bytes.ts";
 import { Manifests } from "../../../src/status/manifests.ts";
 import { StatusStore } from "../../../src/status/store.ts";
 import { at, filesCopy } from "../../support/copies.ts";
-import { MemoryDestination } from "../../support/memory-destination.ts";
+import { MortalDestination } from "../../support/mortal-destination.ts";
 
 const { signal } = new AbortController();
 const POLICY = { hourly: 0, daily: 2, weekly: 0, monthly: 0, yearly: 0 };
 const FOREIGN = filesCopy(at(1), { directory: "/srv" }).key;
-
-/** A destination whose user dies before its n-th change. */
-class MortalDestination extends MemoryDestination {
-  changesLeft = Number.POSITIVE_INFINITY;
-
-  #spend(): void {
-    if (this.changesLeft-- <= 0) throw new Error("killed");
-  }
-
-  override async put(key: Key, content: ByteStream, options: CallOptions) {
-    this.#spend();
-    return super.put(key, content, options);
-  }
-
-  override async remove(key: Key, options: CallOptions) {
-    this.#spend();
-    return super.remove(key, options);
-  }
-
-  override async replaceSmall(
-    key: Key,
-    content: Uint8Array,
-    options: CallOptions & { readonly expected: Version | undefined },
-  ) {
-    this.#spend();
-    return super.replaceSmall(key, content, options);
-  }
-}
 
 async function* bytes(text: string) {
   yield Buffer.from(text);
