@@ -13,8 +13,8 @@ const watched = new Set<number>();
 let guard: ChildProcess | undefined;
 
 function tell(): void {
-  guard ??= start();
-  guard.stdin?.write(`${[...watched].map((pid) => `-${pid}`).join(" ")}\n`);
+  readyGuard();
+  guard?.stdin?.write(`${[...watched].map((pid) => `-${pid}`).join(" ")}\n`);
 }
 
 function start(): ChildProcess {
@@ -34,6 +34,11 @@ function start(): ChildProcess {
   child.unref();
   (child.stdin as unknown as { unref(): void }).unref();
   return child;
+}
+
+/** Be ready to watch before a program is started, so that no moment is left in which a kill of ours would not reach it. */
+export function readyGuard(): void {
+  guard ??= start();
 }
 
 /** Have the process group led by `pid` killed should this process die without ending it. */

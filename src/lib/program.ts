@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import type { Command } from "./command.ts";
 import { childEnvironment } from "./environment.ts";
-import { releaseGroup, watchGroup } from "./guard.ts";
+import { readyGuard, releaseGroup, watchGroup } from "./guard.ts";
 
 const STDERR_TAIL = 16 * 1024;
 const TEXT_LIMIT = 64 * 1024;
@@ -46,6 +46,7 @@ export class Program {
 
   constructor(command: Command, { input, output }: Ends) {
     this.command = command;
+    readyGuard();
     this.#child = spawn(command.file, [...command.args], {
       stdio: [input, output === "text" ? "pipe" : output, "pipe"],
       detached: true,

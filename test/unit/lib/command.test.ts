@@ -293,7 +293,7 @@ test("text() resolves with the output of a program", async () => {
 });
 
 test("programs die with this process when it is killed", async () => {
-  const marker = "1000.0022";
+  const marker = `1000.${process.pid}`;
   const library = new URL("../../../src/lib/command.ts", import.meta.url).pathname;
   const script = join(mkdtempSync(join(tmpdir(), "command-test-")), "victim.ts");
   const text = `import { run } from ${JSON.stringify(library)};
