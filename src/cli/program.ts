@@ -179,7 +179,26 @@ const addCare: Add = (program, start) => {
     });
 };
 
-function build(start: (work: Work) => void): Command {
+const COMMANDS: ReadonlyMap<string, Add> = new Map([
+  ["backup", addBackup],
+  ["ls", addListings],
+  ["status", addListings],
+  ["restore", addRestore],
+  ["verify", addVerify],
+  ["check", addCare],
+  ["init", addCare],
+]);
+
+const WITH_VALUE = new Set(["--config", "--xtrabackup-binary", "--xbstream-binary"]);
+
+/** The part of the tree that the command line is about, for each part takes time; all of it where that is not clear. */
+function partsFor(args: readonly string[]): Set<Add> {
+  const word = args.find((arg, index) => !arg.startsWith("-") && !WITH_VALUE.has(args[index - 1] ?? ""));
+  const only = COMMANDS.get(word ?? "");
+  return new Set(only === undefined ? COMMANDS.values() : [only]);
+}
+
+function build(args: readonly string[], start: (work: Work) => void): Command {
   const program = new Command("twindb-backup")
     .description("Backs up directories and MySQL servers from cron; every listed copy restores.")
     .option("--config <path>", "config file", DEFAULT_CONFIG)
@@ -190,7 +209,7 @@ function build(start: (work: Work) => void): Command {
     .exitOverride()
     .configureOutput({ outputError: () => {} })
     .addHelpText("after", EXIT_HELP);
-  for (const add of [addBackup, addListings, addRestore, addVerify, addCare]) add(program, start);
+  for (const add of partsFor(args)) add(program, start);
   return program;
 }
 
@@ -223,7 +242,7 @@ async function perform(work: Work, globals: Globals): Promise<number> {
 /** Run the program with these arguments. @returns its exit status. */
 export async function main(args: readonly string[]): Promise<number> {
   let work: Work | undefined;
-  const program = build((chosen) => {
+  const program = build(args, (chosen) => {
     work = chosen;
   });
   if (args.length === 0) {
