@@ -3,6 +3,8 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parseConfig } from "../../src/config/config.ts";
 import { EXIT_STATUS } from "../../src/domain/errors.ts";
+import { formatRecords } from "../../src/status/codec.ts";
+import { at, fullCopy } from "../support/copies.ts";
 
 const HOME = new URL("../../", import.meta.url).pathname;
 
@@ -86,11 +88,15 @@ test("docs/restore.md: by hand, without this program", () => {
   expect(output).toContain("fstab\n");
 });
 
-test("README: the config it shows is a good one", () => {
-  const [, text = ""] = /```ini\n([\s\S]*?)```/.exec(readFileSync(`${HOME}README.md`, "utf8")) ?? [];
-  const { config, warnings } = parseConfig(text, { path: "README.md", hostname: "db1" });
-  expect(warnings).toEqual([]);
-  expect(config.source.directories).toEqual(["/etc", "/root", "/srv/my files"]);
+test("README: the config it shows is a good one, also with the part about the server", () => {
+  const blocks = readFileSync(`${HOME}README.md`, "utf8").matchAll(/```ini\n([\s\S]*?)```/g);
+  const [server = "", whole = ""] = [...blocks].map(([, text = ""]) => text);
+  for (const text of [whole, `${whole}\n${server}`]) {
+    const { config, warnings } = parseConfig(text, { path: "README.md", hostname: "db1" });
+    expect(warnings).toEqual([]);
+    expect(config.source.directories).toEqual(["/etc", "/root", "/srv/my files"]);
+    expect(config.mysql?.defaultsFile).toBe(text === whole ? undefined : "/etc/twindb/my.cnf");
+  }
 });
 
 test("README: the commands are those of the program", () => {
@@ -113,10 +119,44 @@ test("README: the exit statuses are those of the program", () => {
   expect(new Set(numbers)).toEqual(new Set([0, ...Object.values(EXIT_STATUS), 255]));
 });
 
+/** The names in the first column of a table. */
+function namesIn(text: string): string[] {
+  const rows = text.matchAll(/^\| (`[^|]*`) \|/gm);
+  return [...rows].flatMap(([, cell = ""]) => [...cell.matchAll(/`([a-z0-9_]+)`/g)].map(([, name = ""]) => name));
+}
+
+test("docs/format.md: names the fields that a record of MySQL holds besides", () => {
+  const [, files = "", mysql = ""] = readFileSync(`${HOME}docs/format.md`, "utf8").split(/^\| field of a /m);
+  const copy = fullCopy(at(1), {
+    bytes: 1,
+    sha256: "0".repeat(64),
+    rawBytes: 2,
+    tool: "clone",
+    toolVersion: "9",
+    preserved: true,
+    verified: { at: at(2), ok: true, level: "boot" },
+    fromLsn: 1n,
+    toLsn: 2n,
+    gtid: "0-1-2",
+    serverVersion: "9",
+    serverUuid: "u",
+    datadirId: "1:2:3",
+    format: "tar",
+    checksums: new Map([["a.b", "1"]]),
+  });
+  const { daily } = JSON.parse(formatRecords("mysql", { copies: [copy] })) as { daily: Record<string, object> };
+  const [record = {}] = Object.values(daily);
+  // Those of the predecessor.
+  const old = ["parent", "galera", "wsrep_provider_version", "server_vendor"];
+  const known = new Set([...namesIn(files), ...namesIn(mysql), ...old]);
+  expect(Object.keys(record).filter((name) => !known.has(name))).toEqual([]);
+  for (const name of namesIn(mysql)) expect(Object.keys(record)).toContain(name);
+});
+
 test("docs/format.md: names the fields that a status and a manifest hold", () => {
   const [two = ""] = blocksOf("README.md", "The two commands");
-  const rows = readFileSync(`${HOME}docs/format.md`, "utf8").matchAll(/^\| (`[^|]*`) \|/gm);
-  const named = [...rows].flatMap(([, cell = ""]) => [...cell.matchAll(/`([a-z0-9_]+)`/g)].map(([, name]) => name));
+  const [, table = ""] = readFileSync(`${HOME}docs/format.md`, "utf8").split(/^\| field of a /m);
+  const named = namesIn(table);
   const show = [
     "twindb-backup verify file all >/dev/null",
     "twindb-backup status --type files",
