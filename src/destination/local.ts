@@ -4,6 +4,7 @@ import { basename, dirname, isAbsolute, join } from "node:path";
 import { BackupError } from "../domain/errors.ts";
 import { type Key, toKey } from "../domain/key.ts";
 import { type ByteStream, type Digest, Measured } from "../lib/bytes.ts";
+import { Unbatched } from "../lib/unbatched.ts";
 import { abortable } from "./abortable.ts";
 import {
   AlreadyExistsError,
@@ -90,18 +91,17 @@ export class LocalDestination implements Destination {
     }
   }
 
-  async *list(prefix: string, { signal, skip }: ListOptions): AsyncGenerator<Entry, void> {
-    signal.throwIfAborted();
+  list(prefix: string, { signal, skip }: ListOptions): AsyncIterableIterator<Entry, void> {
+    return new Unbatched(this.#batches(prefix, skip), signal);
+  }
+
+  async *#batches(prefix: string, skip: ListOptions["skip"]): AsyncGenerator<readonly Entry[], void> {
     const batches = listFiles(this.#root.path, { prefix, skip });
     const doing = { verb: "list", object: join(this.#root.path, prefix), path: this.#root.path };
     for (;;) {
       const batch = await during(doing, () => batches.next());
       if (batch.done === true) return;
-      for (const entry of batch.value) {
-        signal.throwIfAborted();
-        yield entry;
-      }
-      signal.throwIfAborted();
+      yield batch.value;
     }
   }
 

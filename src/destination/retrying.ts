@@ -48,10 +48,6 @@ function isRetryable(error: unknown): boolean {
   return error instanceof BackupError && error.retryable;
 }
 
-async function* entriesAfter(last: Key, entries: AsyncIterable<Entry>): AsyncGenerator<Entry, void> {
-  for await (const entry of entries) if (entry.key > last) yield entry;
-}
-
 /** The wait before attempt number `attempt` + 1. */
 function waitMilliseconds(policy: RetryPolicy, attempt: number, random: number): number {
   const longest = Math.min(policy.firstWaitMilliseconds * 2 ** (attempt - 1), policy.longestWaitMilliseconds);
@@ -105,6 +101,45 @@ export function retrying(
   return new RetryingDestination(destination, policy, clock);
 }
 
+/** Goes on behind the last entry after a failure. No generator: its steps would cost more than the entries do. */
+class RetriedList implements AsyncIterableIterator<Entry, void> {
+  readonly #open: () => AsyncIterator<Entry>;
+  readonly #attempts: Attempts;
+  #entries: AsyncIterator<Entry> | undefined;
+  #last: Key | undefined;
+
+  constructor(open: () => AsyncIterator<Entry>, attempts: Attempts) {
+    this.#open = open;
+    this.#attempts = attempts;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<Entry, void>> {
+    for (;;) {
+      try {
+        this.#entries ??= this.#open();
+        const found = await this.#entries.next();
+        if (found.done === true) return { done: true, value: undefined };
+        if (this.#last !== undefined && found.value.key <= this.#last) continue;
+        this.#last = found.value.key;
+        this.#attempts.progressed();
+        return found;
+      } catch (error) {
+        this.#entries = undefined;
+        await this.#attempts.after(error);
+      }
+    }
+  }
+
+  async return(): Promise<IteratorResult<Entry, void>> {
+    await this.#entries?.return?.();
+    return { done: true, value: undefined };
+  }
+}
+
 class RetryingDestination implements Destination {
   readonly #inner: Destination;
   readonly #policy: RetryPolicy;
@@ -145,22 +180,9 @@ class RetryingDestination implements Destination {
     }
   }
 
-  async *list(prefix: string, options: ListOptions): AsyncGenerator<Entry, void> {
-    const attempts = this.#attempts(options);
-    let last: Key | undefined;
-    for (;;) {
-      try {
-        const entries = this.#inner.list(prefix, options);
-        for await (const entry of last === undefined ? entries : entriesAfter(last, entries)) {
-          last = entry.key;
-          yield entry;
-          attempts.progressed();
-        }
-        return;
-      } catch (error) {
-        await attempts.after(error);
-      }
-    }
+  list(prefix: string, options: ListOptions): AsyncIterable<Entry> {
+    const open = () => this.#inner.list(prefix, options)[Symbol.asyncIterator]();
+    return new RetriedList(open, this.#attempts(options));
   }
 
   remove(key: Key, options: CallOptions): Promise<void> {

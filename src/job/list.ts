@@ -1,6 +1,6 @@
 import type { CallOptions, Destination, Entry } from "../destination/destination.ts";
 import type { Copy, Media } from "../domain/copy.ts";
-import type { Key } from "../domain/key.ts";
+import { type Key, toKey } from "../domain/key.ts";
 import { isManifestFolder } from "../domain/manifest.ts";
 import { parseCopyKey } from "../domain/names.ts";
 import { type Doubt, locateBinlogs, reconcile } from "../domain/reconcile.ts";
@@ -26,22 +26,28 @@ export async function listCopies(destination: Destination, { host, media, signal
   const entries = await Array.fromAsync(
     destination.list(host === undefined ? "" : `${host}/`, { signal, skip: isManifestFolder }),
   );
-  const byHost = Map.groupBy(entries, ({ key }) => key.split("/")[0] ?? "");
+  const byHost = Map.groupBy(entries, ({ key }) => key.slice(0, Math.max(0, key.indexOf("/"))));
   const found: Listing[] = [];
   for (const [name, objects] of [...byHost].sort(([left], [right]) => (left < right ? -1 : 1))) {
+    const there = mediaOf(name, objects);
     for (const kind of ALL.filter((each) => media === undefined || each === media)) {
-      if (holds(name, kind, objects))
-        found.push(await listHost(destination, { host: name, media: kind, objects, signal }));
+      if (there.has(kind)) found.push(await listHost(destination, { host: name, media: kind, objects, signal }));
     }
   }
   return { listed: found.flatMap(({ listed }) => listed), warnings: found.flatMap(({ warnings }) => warnings) };
 }
 
-/** Whether a host has anything of a media; reading a status that was never written costs round trips. */
-function holds(host: string, media: Media, objects: readonly Entry[]): boolean {
-  const file = statusKey(host, media);
-  const isStatus = (key: Key) => key === file || key === `${file}.previous`;
-  return objects.some(({ key }) => isStatus(key) || parseCopyKey(key)?.media === media);
+/** What a host has anything of; reading a status that was never written costs round trips. */
+function mediaOf(host: string, objects: readonly Entry[]): Set<Media> {
+  // One name of each folder is enough: it says which media lies there.
+  const folders = new Map(objects.map(({ key }) => [key.slice(0, key.lastIndexOf("/")), key]));
+  const found = new Set([...folders.values()].flatMap((key) => parseCopyKey(key)?.media ?? []));
+  const keys = new Set<Key>(objects.map(({ key }) => key));
+  for (const media of ALL) {
+    const file = statusKey(host, media);
+    if (keys.has(file) || keys.has(toKey(`${file}.previous`))) found.add(media);
+  }
+  return found;
 }
 
 type HostOptions = CallOptions & { readonly host: string; readonly media: Media; readonly objects: readonly Entry[] };
