@@ -32,7 +32,8 @@ export default defineConfig({
           include: ["test/e2e/**/*.test.ts"],
           testTimeout: 600_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          // Many of them wait: for servers, for locks, for a moment to kill at.
+          maxWorkers: 2,
         },
       },
     ],

@@ -1,7 +1,7 @@
-import type { SshOptions } from "../destination/options.ts";
+import type { AzOptions, GcsOptions, S3Options, SshOptions } from "../destination/options.ts";
 import { Secret } from "../domain/secret.ts";
 import type { Findings } from "./findings.ts";
-import type { AzOptions, Config, ExportOptions, GcsOptions, S3Options } from "./options.ts";
+import type { Config, ExportOptions } from "./options.ts";
 import type { Settings } from "./schema.ts";
 
 /** Stands for what is missing after that was noted; such a config is refused in the end. */
@@ -80,10 +80,46 @@ function s3Options(s3: Settings["s3"], findings: Findings): S3Options {
     credentials: accessKeyId && secretAccessKey && { accessKeyId, secretAccessKey },
     endpoint: s3.endpoint,
     forcePathStyle: s3.force_path_style,
-    prefix: s3.prefix,
+    profile: s3.profile,
+    prefix: trimSlashes(s3.prefix),
     storageClass: s3.storage_class,
-    sse: s3.sse,
+    sse: sseOf(s3, findings),
+    objectLock: objectLockOf(s3, findings),
+    checksums: s3.checksums,
   };
+}
+
+/** Encryption at rest, and the keys that go with its kinds only. */
+function sseOf(s3: Settings["s3"], findings: Findings): S3Options["sse"] {
+  const { sse, sse_kms_key_id: keyId, sse_customer_key: key } = s3;
+  if (keyId !== undefined && sse !== "aws:kms")
+    findings.problem("s3", "sse_kms_key_id", "it means something with sse=aws:kms only");
+  if (key !== undefined && sse !== "customer") {
+    findings.problem("s3", "sse_customer_key", "it means something with sse=customer only");
+  }
+  switch (sse) {
+    case "AES256":
+      return { kind: "s3" };
+    case "aws:kms":
+      return { kind: "kms", keyId };
+    case "customer":
+      return { kind: "customer", key: needing("s3", findings)("sse_customer_key", key, NO_SECRET) };
+    case undefined:
+      return undefined;
+  }
+}
+
+function objectLockOf(s3: Settings["s3"], findings: Findings): S3Options["objectLock"] {
+  const { object_lock_mode: mode, object_lock_days: days } = s3;
+  if (mode === undefined) {
+    if (days !== undefined) findings.missing("s3", "object_lock_mode", "it is missing, object_lock_days needs it");
+    return undefined;
+  }
+  return { mode, days: needing("s3", findings)("object_lock_days", days, 1) };
+}
+
+function trimSlashes(text = ""): string {
+  return text.replace(/^\/+|\/+$/g, "");
 }
 
 function gcsOptions(gcs: Settings["gcs"], findings: Findings): GcsOptions {
@@ -92,7 +128,8 @@ function gcsOptions(gcs: Settings["gcs"], findings: Findings): GcsOptions {
     bucket: needing("gcs", findings)("bucket", gcs.bucket, MISSING),
     credentialsFile: gcs.gc_credentials_file ?? gcs.gcs_credentials_file,
     encryptionKey: gcs.gc_encryption_key,
-    prefix: gcs.prefix,
+    endpoint: gcs.endpoint,
+    prefix: trimSlashes(gcs.prefix),
   };
 }
 

@@ -3,40 +3,6 @@ import type { Interval } from "../domain/interval.ts";
 import type { Secret } from "../domain/secret.ts";
 import type { CompressionOptions, GpgOptions } from "../modifier/options.ts";
 
-/** A bucket of Amazon S3 or of a server that speaks its protocol. */
-export type S3Options = {
-  readonly kind: "s3";
-  readonly bucket: string;
-  readonly region: string;
-  /** `undefined` leaves it to the SDK: environment, profile or instance role. */
-  readonly credentials: { readonly accessKeyId: Secret; readonly secretAccessKey: Secret } | undefined;
-  readonly endpoint: string | undefined;
-  readonly forcePathStyle: boolean;
-  readonly prefix: string | undefined;
-  readonly storageClass: string | undefined;
-  readonly sse: string | undefined;
-};
-
-/** A bucket of Google Cloud Storage. */
-export type GcsOptions = {
-  readonly kind: "gcs";
-  readonly bucket: string;
-  /** `undefined` leaves it to the SDK: environment or metadata server. */
-  readonly credentialsFile: string | undefined;
-  readonly encryptionKey: Secret | undefined;
-  readonly prefix: string | undefined;
-};
-
-/** A container of Azure Blob Storage. */
-export type AzOptions = {
-  readonly kind: "az";
-  readonly connectionString: Secret;
-  readonly container: string;
-  readonly chunkBytes: number;
-  /** Exactly as written: the predecessor's object names depend on its slashes. */
-  readonly remotePath: string;
-};
-
 /** The server whose data is copied, and how. */
 export type MysqlOptions = {
   readonly defaultsFile: string;
@@ -84,7 +50,7 @@ export type Config = {
     readonly tarOptions: readonly string[];
     readonly mysql: boolean;
   };
-  readonly destination: DestinationOptions | S3Options | GcsOptions | AzOptions;
+  readonly destination: DestinationOptions;
   /** Root of the second copy on this host; `undefined` when none is kept. */
   readonly keepLocalPath: string | undefined;
   readonly compression: CompressionOptions;

@@ -65,6 +65,17 @@ const secret = v.pipe(
   v.transform((text) => new Secret(text)),
 );
 
+/** A key of 256 bits in base64. */
+const key256 = v.pipe(
+  line,
+  v.check(
+    (text) => /^[A-Za-z0-9+/]{43}=$/.test(text),
+    // Not shown: it is a secret.
+    "the value is not 32 bytes in base64, as `openssl rand -base64 32` prints them",
+  ),
+  v.transform((text) => new Secret(text)),
+);
+
 const words = v.pipe(
   v.string(),
   v.rawTransform<string, readonly string[]>(({ dataset, addIssue, NEVER }) => {
@@ -166,15 +177,22 @@ const SECTIONS = {
     bucket: maybe(line),
     endpoint: maybe(url),
     force_path_style: v.optional(flag, "no"),
+    profile: maybe(line),
     prefix: maybe(line),
     storage_class: maybe(line),
-    sse: maybe(line),
+    sse: v.optional(choice(["AES256", "aws:kms", "customer"])),
+    sse_kms_key_id: maybe(line),
+    sse_customer_key: maybe(key256),
+    object_lock_mode: v.optional(choice(["governance", "compliance"])),
+    object_lock_days: v.optional(integer(1, 36_500)),
+    checksums: v.optional(choice(["when_supported", "when_required"]), "when_supported"),
   }),
   gcs: v.object({
     gc_credentials_file: maybe(path),
     gcs_credentials_file: maybe(path),
-    gc_encryption_key: maybe(secret),
+    gc_encryption_key: maybe(key256),
     bucket: maybe(line),
+    endpoint: maybe(url),
     prefix: maybe(line),
   }),
   az: v.object({

@@ -1,8 +1,8 @@
 import type { Destination } from "./destination.ts";
-import type { DestinationOptions } from "./options.ts";
+import type { LocalOptions, SshOptions } from "./options.ts";
 
 /** Open the destination that was configured. Loads only the code, and so the packages, that its kind needs. */
-export async function openDestination(options: DestinationOptions): Promise<Destination> {
+export async function openDestination(options: LocalOptions | SshOptions): Promise<Destination> {
   switch (options.kind) {
     case "local":
       return (await import("./local.ts")).openLocal(options);

@@ -66,7 +66,7 @@ async function expectRecovery(before: number): Promise<number> {
   expect([before + 1, before + 2]).toContain(copies.length);
   expect(leftoversIn(sandbox.copies)).toEqual([]);
   expect(filesBelow(sandbox.root).filter((path) => path.startsWith("run.lock"))).toEqual([]);
-  expect(temporaryDirectories()).toEqual([]);
+  expect(temporaryDirectories(sandbox.temporary)).toEqual([]);
   for (const copy of [copies[0], copies.at(-1)]) expect(await restored(sandbox, copy?.key ?? "", source)).toEqual([]);
   return copies.length;
 }

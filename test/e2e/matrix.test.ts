@@ -134,6 +134,7 @@ async function expectRoundTrip(sandbox: Sandbox, row: Row): Promise<void> {
   if (row.isKept) await expectRestores(sandbox, keptOf(sandbox, trees), trees);
   expect(await sandbox.run(["verify", "file", "all"])).toMatchObject({ exitCode: 0, stderr: "" });
   expect((await copiesOf(sandbox)).map(({ state }) => state)).toEqual(trees.map(() => "verified"));
+  expect(temporaryDirectories(sandbox.temporary)).toEqual([]);
 }
 
 describe.each(DESTINATIONS)("backup to %s", (destination) => {
@@ -146,8 +147,4 @@ describe.each(DESTINATIONS)("backup to %s", (destination) => {
       await expectRoundTrip(sandbox, row);
     },
   );
-});
-
-test("no row left a temporary directory", () => {
-  expect(temporaryDirectories()).toEqual([]);
 });

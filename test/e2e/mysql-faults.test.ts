@@ -48,7 +48,7 @@ async function expectNothing(result: Result, before: readonly string[], said: Re
   expect(result.stdout).toBe("");
   expect(result.stderr).toMatch(said);
   expect(await recorded()).toEqual(before);
-  expect(temporaryDirectories()).toEqual([]);
+  expect(temporaryDirectories(sandbox.temporary)).toEqual([]);
   expect(leftoversIn(sandbox.copies)).toEqual([]);
 }
 

@@ -76,7 +76,7 @@ async function expectRecovery(before: number): Promise<void> {
   const copies = await copiesOf(sandbox);
   expect(copies).toHaveLength(before + 1);
   expect(leftoversIn(sandbox.copies)).toEqual([]);
-  expect(temporaryDirectories()).toEqual([]);
+  expect(temporaryDirectories(sandbox.temporary)).toEqual([]);
   for (const copy of [copies[0], copies.at(-1)]) expect(await restored(sandbox, copy?.key ?? "", source)).toEqual([]);
 }
 

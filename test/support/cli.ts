@@ -26,8 +26,14 @@ export class Sandbox implements Disposable {
   readonly configPath = join(this.root, "twindb-backup.cfg");
   readonly copies = join(this.root, "copies");
   readonly lock = join(this.root, "run.lock");
+  /** Where its runs keep temporary files, so that those of other tests are not taken for theirs. */
+  readonly temporary = join(this.root, "tmp");
   /** What every run gets that does not say otherwise. */
   surroundings: RunOptions = {};
+
+  constructor() {
+    mkdirSync(this.temporary, { mode: 0o1777 });
+  }
 
   path(...parts: readonly string[]): string {
     return join(this.root, ...parts);
@@ -57,7 +63,7 @@ export class Sandbox implements Disposable {
     const words = [...(options.wrapper ?? []), PROGRAM, "--config", this.configPath, ...whole];
     const child = spawn(words[0] ?? PROGRAM, words.slice(1), {
       stdio: ["ignore", "pipe", "pipe"],
-      env: { PATH: "/usr/bin:/bin", HOME: process.env["HOME"] ?? "/", ...options.env },
+      env: { PATH: "/usr/bin:/bin", HOME: process.env["HOME"] ?? "/", TMPDIR: this.temporary, ...options.env },
     });
     if (child.pid !== undefined) options.onStart?.(child.pid);
     const output = { stdout: "", stderr: "" };

@@ -1,5 +1,4 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /** Command lines of running programs that mention `text`; this process and its tests do not count. */
@@ -31,7 +30,7 @@ export function leftoversIn(copies: string): string[] {
   );
 }
 
-/** Directories of ours in the system's place for temporary files. */
-export function temporaryDirectories(): string[] {
-  return readdirSync(tmpdir()).filter((name) => name.startsWith("twindb-backup-"));
+/** Temporary directories of ours in `place`. */
+export function temporaryDirectories(place: string): string[] {
+  return readdirSync(place).filter((name) => name.startsWith("twindb-backup-"));
 }

@@ -103,9 +103,12 @@ describe("parseConfig() with the predecessor's file", () => {
         credentials: { accessKeyId: "AKIAEXAMPLE", secretAccessKey: 'ab;c#d%e=f:g"h/+' },
         endpoint: undefined,
         forcePathStyle: false,
-        prefix: undefined,
+        profile: undefined,
+        prefix: "",
         storageClass: undefined,
         sse: undefined,
+        objectLock: undefined,
+        checksums: "when_supported",
       },
     ],
     [
@@ -115,7 +118,8 @@ describe("parseConfig() with the predecessor's file", () => {
         bucket: "backups-of-db",
         credentialsFile: "/etc/twindb/gcs.json",
         encryptionKey: undefined,
-        prefix: undefined,
+        endpoint: undefined,
+        prefix: "",
       },
     ],
     [
