@@ -6,7 +6,7 @@ declare -A packages=(
   [tar]=tar [gzip]=gzip [pigz]=pigz [bzip2]=bzip2 [lbzip2]=lbzip2 [zstd]=zstd [xz]=xz-utils [lz4]=lz4
   [gpg]=gnupg [ssh]=openssh-client [/usr/sbin/sshd]=openssh-server [setfacl]=acl [setfattr]=attr [strace]=strace
   [mkfifo]=coreutils [mount]=mount [cron]=cron [faketime]=faketime
-  [mariadbd]=mariadb-server [mariadb-backup]=mariadb-backup [/usr/lib/galera/libgalera_smm.so]=galera-4
+  [python3]=python3 [pip3]=python3-pip [mariadbd]=mariadb-server [mariadb-backup]=mariadb-backup [/usr/lib/galera/libgalera_smm.so]=galera-4
 )
 
 # The servers of the packages must not start: tests start their own.
@@ -37,7 +37,11 @@ if [ ${#missing[@]} -gt 0 ]; then
   echo "installed in $SECONDS s"
 fi
 mkdir -p /run/sshd
-if ! bash "$(dirname "$0")/install-private-servers.sh"; then
-  echo "Cannot unpack the servers of other releases; their tests are skipped unless REQUIRE is set" >&2
-  [ -z "${REQUIRE:-}" ]
-fi
+here=$(dirname "$0")
+bash "$here/install-object-stores.sh" &
+object_stores=$!
+failed=()
+bash "$here/install-private-servers.sh" || failed+=("the servers of other releases")
+wait "$object_stores" || failed+=("the object stores")
+for what in "${failed[@]}"; do echo "Cannot install $what; their tests are skipped unless REQUIRE is set" >&2; done
+[ ${#failed[@]} -eq 0 ] || [ -z "${REQUIRE:-}" ]
