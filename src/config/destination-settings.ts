@@ -92,8 +92,9 @@ function s3Options(s3: Settings["s3"], findings: Findings): S3Options {
 /** Encryption at rest, and the keys that go with its kinds only. */
 function sseOf(s3: Settings["s3"], findings: Findings): S3Options["sse"] {
   const { sse, sse_kms_key_id: keyId, sse_customer_key: key } = s3;
-  if (keyId !== undefined && sse !== "aws:kms")
+  if (keyId !== undefined && sse !== "aws:kms") {
     findings.problem("s3", "sse_kms_key_id", "it means something with sse=aws:kms only");
+  }
   if (key !== undefined && sse !== "customer") {
     findings.problem("s3", "sse_customer_key", "it means something with sse=customer only");
   }
@@ -105,6 +106,7 @@ function sseOf(s3: Settings["s3"], findings: Findings): S3Options["sse"] {
     case "customer":
       return { kind: "customer", key: needing("s3", findings)("sse_customer_key", key, NO_SECRET) };
     case undefined:
+    default:
       return undefined;
   }
 }

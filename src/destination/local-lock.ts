@@ -3,6 +3,7 @@ import { copyFile, lstat, open, rename, unlink, writeFile } from "node:fs/promis
 import { dirname, join } from "node:path";
 import { BackupError } from "../domain/errors.ts";
 import { isSystemError } from "./file-error.ts";
+import { isThere, linkAs } from "./local-temporary.ts";
 import { describeOwner, isOwnerGone, newLockText } from "./lock-record.ts";
 import { pause } from "./pause.ts";
 import { temporaryName } from "./temporary-name.ts";
@@ -65,8 +66,25 @@ export class LocalLock implements AsyncDisposable {
   }
 }
 
-/** @returns false when the lock is taken. */
+/**
+ * Make the lock: written under another name first, so that it never lacks its text. A lock without one would stay until it is
+ * old when its maker is killed.
+ * @returns false when the lock is taken.
+ */
 async function create(path: string, text: string): Promise<boolean> {
+  if (await isThere(path)) return false;
+  const aside = join(dirname(path), temporaryName());
+  try {
+    await write(aside, text);
+    const end = await linkAs(aside, path);
+    return end === "impossible" ? await write(path, text) : end === "linked";
+  } finally {
+    await unlink(aside).catch(() => {});
+  }
+}
+
+/** @returns false when there is a file of this name. */
+async function write(path: string, text: string): Promise<boolean> {
   try {
     await writeFile(path, text, { flag: "wx", mode: OURS_ONLY });
     return true;
@@ -94,7 +112,8 @@ export async function seeLock(path: string): Promise<SeenLock | undefined> {
   }
 }
 
-async function isStale(path: string, { text, modifiedAt }: SeenLock): Promise<boolean> {
+/** Whether the holder of a lock is provably gone, or has had it for a minute. */
+export async function isStale(path: string, { text, modifiedAt }: SeenLock): Promise<boolean> {
   if (isOwnerGone(text)) return true;
   if (Date.now() - modifiedAt < STALE_AFTER_MILLISECONDS) return false;
   return (await storeTime(dirname(path))) - modifiedAt > STALE_AFTER_MILLISECONDS;

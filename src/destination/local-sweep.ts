@@ -1,8 +1,7 @@
 import { lstat, readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { isSystemError } from "./file-error.ts";
-import { breakLock, seeLock } from "./local-lock.ts";
-import { isOwnerGone } from "./lock-record.ts";
+import { breakLock, isStale, seeLock } from "./local-lock.ts";
 import { isLeftover, LOCK_PREFIX, machineId, type TemporaryOwner, temporaryOwner } from "./temporary-name.ts";
 
 /** How long something stays whose owner cannot be asked. */
@@ -40,7 +39,7 @@ async function sweepTemporary(path: string, name: string): Promise<boolean> {
 async function sweepLock(path: string): Promise<boolean> {
   const seen = await seeLock(path);
   if (seen === undefined) return false;
-  return (isOwnerGone(seen.text) || isAbandoned(seen.modifiedAt)) && (await breakLock(path, seen));
+  return (await isStale(path, seen)) && (await breakLock(path, seen));
 }
 
 /** This very process may be at work on it, however long ago it last wrote. */

@@ -53,7 +53,9 @@ export class Temporary implements AsyncDisposable {
    * @throws {TakenError} when the name is taken.
    */
   async publish(target: string, moveInto: (target: string) => Promise<void>): Promise<void> {
-    const linked = await this.#link(target);
+    const end = await linkAs(this.path, target);
+    if (end === "taken") throw new TakenError(target);
+    const linked = end === "linked";
     if (!linked) await moveInto(target);
     try {
       await syncDirectory(dirname(target));
@@ -85,22 +87,22 @@ export class Temporary implements AsyncDisposable {
     await removeIfThere(this.path);
   }
 
-  /** @returns false where there are no hard links. */
-  async #link(target: string): Promise<boolean> {
-    try {
-      await link(this.path, target);
-    } catch (error) {
-      if (isSystemError(error, ...NO_LINKS)) return false;
-      if (!isSystemError(error, "EEXIST")) throw error;
-      // A file server may have linked it, lost the answer and been asked again.
-      if (!(await isSameFile(this.path, target))) throw new TakenError(target);
-    }
-    return true;
-  }
-
   #open(): FileHandle {
     if (this.#handle === undefined) throw new Error(`"${this.path}" is closed`);
     return this.#handle;
+  }
+}
+
+/** Give a file a second name, unless that is taken. @returns `impossible` where there are no hard links. */
+export async function linkAs(path: string, target: string): Promise<"linked" | "taken" | "impossible"> {
+  try {
+    await link(path, target);
+    return "linked";
+  } catch (error) {
+    if (isSystemError(error, ...NO_LINKS)) return "impossible";
+    if (!isSystemError(error, "EEXIST")) throw error;
+    // A file server may have linked it, lost the answer and been asked again.
+    return (await isSameFile(path, target)) ? "linked" : "taken";
   }
 }
 

@@ -1,7 +1,6 @@
 import { BackupError } from "../domain/errors.ts";
 import type { Key } from "../domain/key.ts";
-import { FarError } from "../lib/far-error.ts";
-import type { FarStat, Handle } from "../lib/sftp.ts";
+import type { FarStat } from "../lib/sftp.ts";
 import type { CallOptions } from "./destination.ts";
 import { describeOwner, isOwnerGone, newLockText } from "./lock-record.ts";
 import { pause } from "./pause.ts";
@@ -15,9 +14,6 @@ const STALE_AFTER_MILLISECONDS = 60_000;
 
 /** How long to wait for a lock: until one that was left behind is stale. */
 const PATIENCE_MILLISECONDS = STALE_AFTER_MILLISECONDS + 15_000;
-
-/** A lock that cannot be made, and is never seen either, is refused for another reason than that it is taken. */
-const MAX_UNSEEN = 10;
 
 const CLEANUP_MILLISECONDS = 10_000;
 
@@ -41,15 +37,12 @@ export class FarLock implements AsyncDisposable {
     const path = far.path(`${partialFolderOf(key)}/${lockName(key)}`);
     const text = newLockText();
     const deadline = performance.now() + PATIENCE_MILLISECONDS;
-    for (let unseen = 0; ; ) {
-      const refusal = await create(far, path, { ...options, text });
-      if (refusal === undefined) return new FarLock(far, path, text);
-      const found = await breakStale(far, path, options);
-      unseen = found === "absent" ? unseen + 1 : 0;
-      if (unseen === MAX_UNSEEN) throw refusal;
+    while (!(await create(far, path, { ...options, text }))) {
+      const isRemoved = await breakStale(far, path, options);
       if (performance.now() > deadline) throw await heldTooLong(far, path, options);
-      if (found !== "removed") await pause(20 + Math.random() * 80, options.signal);
+      if (!isRemoved) await pause(20 + Math.random() * 80, options.signal);
     }
+    return new FarLock(far, path, text);
   }
 
   /** @throws {BackupError} LOCKED when the lock was taken over, because this process or the network slept. */
@@ -75,19 +68,19 @@ export class FarLock implements AsyncDisposable {
 
 /**
  * Remove a lock that nobody holds any more. It is renamed first: of several who find it stale, one gets it.
- * @returns `removed` when this call did it, `absent` when there was none to see.
+ * @returns whether this call removed it.
  */
-export async function breakStale(far: Far, path: string, options: CallOptions): Promise<"absent" | "held" | "removed"> {
+export async function breakStale(far: Far, path: string, options: CallOptions): Promise<boolean> {
   const [lock, text] = await Promise.all([far.sftp.lstat(path, options), readText(far, path, options)]);
-  if (lock === undefined || text === undefined) return "absent";
-  if (!isOwnerGone(text) && !(await isOld(far, path, { ...options, lock }))) return "held";
+  if (lock === undefined || text === undefined) return false;
+  if (!isOwnerGone(text) && !(await isOld(far, path, { ...options, lock }))) return false;
   const aside = `${parentOf(path)}/${temporaryName()}`;
-  if (!(await tryTo(far.sftp.rename(path, aside, options)))) return "held";
+  if (!(await tryTo(far.sftp.rename(path, aside, options)))) return false;
   const isJudged = (await readText(far, aside, options)) === text;
   // Another took it meanwhile: give it back. Should yet another have one by now, the holder finds out in confirm().
   if (!isJudged) await publish(far, { from: aside, to: path }, options);
   await removeFile(far, aside, options);
-  return isJudged ? "removed" : "held";
+  return isJudged;
 }
 
 /** Now, by the clock of the far host as it dates files beside `path`. */
@@ -99,27 +92,26 @@ export async function farNow(far: Far, path: string, options: CallOptions): Prom
   return modifiedAt.getTime();
 }
 
-/** @returns the refusal when the lock seems to be taken; SFTP has no word of its own for that. */
+/**
+ * Make the lock: written under another name first, so that it never lacks its text. A lock without one would stay until it is
+ * old when its maker is killed.
+ * @returns false when the lock is taken.
+ */
 async function create(
   far: Far,
   path: string,
-  { text, signal }: CallOptions & { readonly text: string },
-): Promise<FarError | undefined> {
-  let handle: Handle;
+  { text, ...options }: CallOptions & { readonly text: string },
+): Promise<boolean> {
+  if ((await far.sftp.lstat(path, options)) !== undefined) return false;
+  const aside = `${parentOf(path)}/${temporaryName()}`;
+  let isOurs = false;
   try {
-    handle = await far.sftp.open(path, "wx", { signal });
-  } catch (error) {
-    if (error instanceof FarError && error.reason === "failure") return error;
-    throw error;
-  }
-  try {
-    await far.sftp.write(handle, Buffer.from(text), { signal, at: 0 });
-    await far.sftp.close(handle, { signal });
-    return undefined;
-  } catch (error) {
-    // A full disk may have let the name in, but not the text. Without it nobody can tell whose it is.
-    await removeFile(far, path, { signal: AbortSignal.timeout(CLEANUP_MILLISECONDS) }).catch(() => undefined);
-    throw error;
+    await writeWhole(far, aside, { ...options, content: Buffer.from(text) });
+    isOurs = (await publish(far, { from: aside, to: path }, options)) === "published";
+    return isOurs;
+  } finally {
+    if (!isOurs)
+      await removeFile(far, aside, { signal: AbortSignal.timeout(CLEANUP_MILLISECONDS) }).catch(() => undefined);
   }
 }
 

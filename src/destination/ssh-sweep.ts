@@ -34,7 +34,7 @@ export async function sweepHost(far: Far, host: string, options: CallOptions): P
 type Found = { readonly name: string; readonly path: string; readonly modifiedAt: Date };
 
 async function sweepOne(far: Far, { name, path, modifiedAt }: Found, options: CallOptions): Promise<boolean> {
-  if (name.startsWith(LOCK_PREFIX)) return (await breakStale(far, path, options)) === "removed";
+  if (name.startsWith(LOCK_PREFIX)) return breakStale(far, path, options);
   const owner = temporaryOwner(name);
   if (owner === undefined || isOurs(owner)) return false;
   if (!isLeftover(name)) {

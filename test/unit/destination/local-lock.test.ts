@@ -77,6 +77,22 @@ test("confirm() tells a holder that was suspended that its lock was taken over, 
   await next.confirm();
 });
 
+test("a lock has its text from the moment it is there, so that one of a killed process is never in doubt", async () => {
+  const seen = new Set<string>();
+  const done = new AbortController();
+  const watching = (async () => {
+    while (!done.signal.aborted) seen.add((await seeLock(path))?.text ?? "none");
+  })();
+  for (let round = 0; round < 500; round++) {
+    await using _lock = await LocalLock.acquire(path, { signal });
+  }
+  done.abort();
+  await watching;
+  expect(seen.size).toBeGreaterThan(10);
+  expect([...seen]).not.toContain("");
+  expect(await readdir(folder)).toEqual([]);
+});
+
 test("breakLock() lets only one of several breakers have a lock", async () => {
   await writeFile(path, "stale");
   const seen = (await seeLock(path))!;
