@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -32,6 +32,8 @@ export class Sandbox implements Disposable {
   surroundings: RunOptions = {};
 
   constructor() {
+    // Servers that are started on a copy run as a user of their own.
+    chmodSync(this.root, 0o711);
     mkdirSync(this.temporary, { mode: 0o1777 });
   }
 
