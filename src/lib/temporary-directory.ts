@@ -1,13 +1,30 @@
 import { lstat, mkdir, readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { BackupError } from "../domain/errors.ts";
 import { isLeftover, ownedName } from "./owned-name.ts";
+import { meaningOf } from "./system-error.ts";
 
-/** Make a private directory in the system's place for temporary files. @returns its path. */
+/**
+ * Make a private directory in the system's place for temporary files. @returns its path.
+ * @throws {BackupError} when that place cannot be used.
+ */
 export async function makeTemporaryDirectory(prefix: string): Promise<string> {
   const path = join(tmpdir(), ownedName(prefix));
-  await mkdir(path, { mode: 0o700 });
-  return path;
+  try {
+    await mkdir(path, { mode: 0o700 });
+    return path;
+  } catch (error) {
+    throw unusable(error);
+  }
+}
+
+function unusable(cause: unknown): BackupError {
+  const { code, what } = meaningOf(cause);
+  return new BackupError(code, `Cannot keep temporary files in "${tmpdir()}": ${what}`, {
+    hint: "Set TMPDIR to a directory that the user who runs this may write to.",
+    cause,
+  });
 }
 
 async function isOurs(path: string): Promise<boolean> {
@@ -20,10 +37,18 @@ async function isOurs(path: string): Promise<boolean> {
   }
 }
 
+async function namesInPlace(): Promise<string[]> {
+  try {
+    return await readdir(tmpdir());
+  } catch (error) {
+    throw unusable(error);
+  }
+}
+
 /** Temporary directories of ours whose maker was killed before it could remove them. */
 export async function leftTemporaryDirectories(prefix: string): Promise<string[]> {
   const left: string[] = [];
-  for (const name of (await readdir(tmpdir())).filter((each) => isLeftover(each, prefix))) {
+  for (const name of (await namesInPlace()).filter((each) => isLeftover(each, prefix))) {
     const path = join(tmpdir(), name);
     if (await isOurs(path)) left.push(path);
   }

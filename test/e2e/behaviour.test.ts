@@ -284,12 +284,18 @@ test("init writes a config that works, once", async () => {
 });
 
 describe("a canary in every key that holds a secret", () => {
-  const canary = "canary-7f3b1c";
+  const canary = "canary7f3b1c";
 
   test("is never printed, logged, stored or put on a command line", async () => {
     configure({
-      s3: { bucket: "b", aws_access_key_id: `${canary}-1`, aws_secret_access_key: `${canary}%2/+=` },
-      gcs: { bucket: "b", gc_encryption_key: `${canary}-3` },
+      s3: {
+        bucket: "b",
+        aws_access_key_id: `${canary}-1`,
+        aws_secret_access_key: `${canary}%2/+=`,
+        sse: "customer",
+        sse_customer_key: `${canary.padEnd(43, "7")}=`,
+      },
+      gcs: { bucket: "b", gc_encryption_key: `${canary.padEnd(43, "3")}=` },
       az: { connection_string: `AccountKey=${canary}-4;x=y`, container_name: "c" },
       export: { transport: "datadog", app_key: `${canary}-5`, api_key: `${canary}-6` },
     });

@@ -71,13 +71,15 @@ function expectOneLine({ stdout, stderr }: Result): void {
 }
 
 /** The next run succeeds and cleans up, and what was stored earlier restores. */
-async function expectRecovery(before: number): Promise<void> {
+async function expectRecovery(before: number): Promise<number> {
   await backup();
   const copies = await copiesOf(sandbox);
-  expect(copies).toHaveLength(before + 1);
+  // A run killed between manifest and status leaves a whole copy, which this one takes up beside its own.
+  expect([before + 1, before + 2]).toContain(copies.length);
   expect(leftoversIn(sandbox.copies)).toEqual([]);
   expect(temporaryDirectories(sandbox.temporary)).toEqual([]);
   for (const copy of [copies[0], copies.at(-1)]) expect(await restored(sandbox, copy?.key ?? "", source)).toEqual([]);
+  return copies.length;
 }
 
 describe.skipIf(!hasSshd()).each(TRANSPORTS)("a backup over %s", (_name, options) => {
@@ -97,7 +99,7 @@ describe.skipIf(!hasSshd()).each(TRANSPORTS)("a backup over %s", (_name, options
         expectOneLine(result);
         configure(direct);
         expect(await copiesOf(sandbox)).toHaveLength(stored);
-        if (moment % 5 === 4) await expectRecovery(stored++);
+        if (moment % 5 === 4) stored = await expectRecovery(stored);
       }
     } finally {
       await proxy.stop();
@@ -129,12 +131,12 @@ describe.skipIf(!hasSshd()).each(TRANSPORTS)("a backup over %s", (_name, options
       const result = await interrupted(signal, randomInt(2500));
       await expect.poll(() => processesMentioning(sandbox.root), { timeout: 10_000 }).toEqual([]);
       const now = (await copiesOf(sandbox)).length;
-      if (result.exitCode === 0) expect(now).toBe(stored + 1);
-      else expect([stored, stored + 1]).toContain(now);
+      if (result.exitCode === 0) expect([stored + 1, stored + 2]).toContain(now);
+      else expect([stored, stored + 1, stored + 2]).toContain(now);
       // Before the program listens, the signal itself ends it.
       if (signal === "SIGTERM" && result.signal === null) expect([0, 143]).toContain(result.exitCode);
       stored = now;
-      if (moment % 5 === 4) await expectRecovery(stored++);
+      if (moment % 5 === 4) stored = await expectRecovery(stored);
     }
   });
 });

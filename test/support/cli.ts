@@ -34,7 +34,8 @@ export class Sandbox implements Disposable {
   constructor() {
     // Servers that are started on a copy run as a user of their own.
     chmodSync(this.root, 0o711);
-    mkdirSync(this.temporary, { mode: 0o1777 });
+    mkdirSync(this.temporary);
+    chmodSync(this.temporary, 0o1777);
   }
 
   path(...parts: readonly string[]): string {

@@ -55,6 +55,16 @@ test("makeTemporaryDirectory() makes a private directory that carries our pid an
   expect(await makeTemporaryDirectory(PREFIX)).not.toBe(path);
 });
 
+test("makeTemporaryDirectory() names the place that cannot be used, and the way out", async () => {
+  vi.stubEnv("TMPDIR", join(place, "missing"));
+  const refusal = {
+    message: `Cannot keep temporary files in "${join(place, "missing")}": there is no such file or directory, or a link leads nowhere`,
+    hint: expect.stringContaining("TMPDIR"),
+  };
+  await expect(makeTemporaryDirectory(PREFIX)).rejects.toMatchObject(refusal);
+  await expect(leftTemporaryDirectories(PREFIX)).rejects.toMatchObject(refusal);
+});
+
 test("leftTemporaryDirectories() finds directories of ours whose maker is gone, and nothing else", async () => {
   const dead = join(place, nameOfTheDead());
   mkdirSync(dead);
