@@ -1,5 +1,7 @@
-import type { Copy } from "../domain/copy.ts";
+import type { Copy, Mark } from "../domain/copy.ts";
 import { humanBytes, humanSeconds, humanTime } from "../domain/human.ts";
+import { isPreserved, preservationText } from "../domain/preservation.ts";
+import { isBroken } from "../domain/soundness.ts";
 import type { Listed } from "../job/list.ts";
 import { tableOf } from "./table.ts";
 
@@ -11,12 +13,25 @@ function takenAt(copy: Copy): Date {
 /** What is known about a copy's soundness, in a word or two. */
 function stateOf({ copy, doubt }: Listed): string {
   if (doubt !== undefined) return doubt;
-  if (copy.verified === undefined) return "stored";
-  return copy.verified.ok ? "verified" : "broken";
+  if (isBroken(copy)) return "broken";
+  return copy.verified === undefined ? "stored" : "verified";
 }
 
-/** A listed copy as `--json` prints it. Field names are stable. */
-export function jsonOf(listed: Listed): Record<string, unknown> {
+/** The same for people, with what a person said. */
+function longStateOf(listed: Listed, now: Date): string {
+  const { copy } = listed;
+  const isMarked = copy.mark?.broken === true;
+  const words = [stateOf(listed), isMarked ? "marked" : undefined, isPreserved(copy, now) ? "preserved" : undefined];
+  return words.filter((word) => word !== undefined).join(", ");
+}
+
+function markJson(mark: Mark | undefined): Record<string, unknown> | null {
+  if (mark === undefined) return null;
+  return { broken: mark.broken, at: mark.at.toISOString(), by: mark.by, reason: mark.reason ?? null };
+}
+
+/** A listed copy as `--json` prints it. Field names are stable. A preservation that is over is none. */
+export function jsonOf(listed: Listed, now: Date): Record<string, unknown> {
   const { copy } = listed;
   return {
     key: copy.key,
@@ -31,6 +46,8 @@ export function jsonOf(listed: Listed): Record<string, unknown> {
     suffixes: copy.suffixes,
     state: stateOf(listed),
     verified_at: copy.verified?.at.toISOString() ?? null,
+    marked: markJson(copy.mark),
+    preserved_until: isPreserved(copy, now) ? preservationText(copy.preservedUntil) : null,
     warnings: copy.media === "files" ? copy.warnings : [],
   };
 }
@@ -46,7 +63,7 @@ export function copyTable(rows: readonly Listed[], now: Date): string[] {
         align: "right",
       },
       { title: "SIZE", value: ({ copy }) => (copy.bytes === undefined ? "?" : humanBytes(copy.bytes)), align: "right" },
-      { title: "STATE", value: stateOf },
+      { title: "STATE", value: (row) => longStateOf(row, now) },
       { title: "COPY", value: ({ copy }) => copy.key },
     ],
     rows,

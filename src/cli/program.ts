@@ -8,6 +8,7 @@ import type { VerifyMysqlOptions } from "./commands/verify-mysql.ts";
 import { exitStatusOf } from "./exit-status.ts";
 import { abortOnSignals } from "./interruption.ts";
 import type { Invocation } from "./invocation.ts";
+import { addOperations } from "./operations.ts";
 import { Terminal } from "./terminal.ts";
 import { version } from "./version.ts";
 
@@ -50,7 +51,7 @@ const typeOption = (): Option =>
 const jsonOption = (): Option => new Option("--json", "print JSON, whose form is stable");
 
 /** Adds each command to the tree. `start` remembers what was asked for; it runs after parsing. */
-type Add = (program: Command, start: (work: Work) => void) => void;
+export type Add = (program: Command, start: (work: Work) => void) => void;
 
 const addBackup: Add = (program, start) => {
   program
@@ -185,6 +186,10 @@ const COMMANDS: ReadonlyMap<string, Add> = new Map([
   ["status", addListings],
   ["restore", addRestore],
   ["verify", addVerify],
+  ["preserve", addOperations],
+  ["mark", addOperations],
+  ["pause", addOperations],
+  ["resume", addOperations],
   ["check", addCare],
   ["init", addCare],
 ]);

@@ -69,5 +69,7 @@ export type Config = {
     /** Seconds without a byte after which a program is ended; 0 waits for ever. */
     readonly idleSeconds: number;
     readonly measuresLog: string;
+    /** Where this host remembers that its runs are paused. */
+    readonly pauseFile: string;
   };
 };

@@ -248,6 +248,7 @@ const SECTIONS = {
   run: v.object({
     idle_timeout: v.optional(count, "3600"),
     measures_log: given(v.optional(path, "/var/log/twindb-backup-measures.log")),
+    pause_file: given(v.optional(path, "/var/lib/twindb-backup/paused.json")),
   }),
 } as const;
 

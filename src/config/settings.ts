@@ -40,7 +40,11 @@ export function configOf(settings: Settings, { ini, path, hostname }: Origin, fi
     intervals: byInterval((interval) => settings.intervals[`run_${interval}`]),
     mysql: has("mysql") || settings.source.backup_mysql ? mysqlOf(settings.mysql) : undefined,
     export: has("export") ? exportOf(settings.export, findings) : undefined,
-    run: { idleSeconds: settings.run.idle_timeout, measuresLog: settings.run.measures_log },
+    run: {
+      idleSeconds: settings.run.idle_timeout,
+      measuresLog: settings.run.measures_log,
+      pauseFile: settings.run.pause_file,
+    },
   };
   findOddities(config, ini, findings);
   return config;

@@ -4,6 +4,17 @@ import type { Key } from "./key.ts";
 /** What a verify found, and when. */
 export type Verification = { readonly at: Date; readonly ok: boolean; readonly level: string };
 
+/** How long retention must leave a copy alone. */
+export type Preservation = Date | "forever";
+
+/** What a person said of a copy: that it is broken, or that it is good after all. `by` is the user and the host, for people. */
+export type Mark = {
+  readonly broken: boolean;
+  readonly at: Date;
+  readonly by: string;
+  readonly reason: string | undefined;
+};
+
 /**
  * Facts every copy of ours carries. A copy of the predecessor has none of the optional ones.
  * `suffixes` are those of the stored name, in the order they were applied: `[".zst", ".gpg"]`.
@@ -23,8 +34,9 @@ export type StoredFacts = {
   readonly tool: string | undefined;
   readonly toolVersion: string | undefined;
   readonly verified: Verification | undefined;
-  /** Whether retention must leave it alone. */
-  readonly preserved?: boolean;
+  readonly preservedUntil?: Preservation;
+  /** The last word of a person; a verify that passes does not take it back. */
+  readonly mark?: Mark;
   /** Fields of the record that nobody here knows, such as those of a newer version; saved as they came. */
   readonly extra?: ReadonlyMap<string, unknown>;
 };

@@ -1,6 +1,7 @@
 import type { CallOptions, Destination } from "../destination/destination.ts";
-import type { CopyOf, Media } from "../domain/copy.ts";
+import type { CopyOf, Media, Preservation } from "../domain/copy.ts";
 import type { Key } from "../domain/key.ts";
+import { isSamePreservation } from "../domain/preservation.ts";
 import { statusOf, withCopy } from "../domain/status.ts";
 import type { ByteStream, Digest } from "../lib/bytes.ts";
 import type { Manifests } from "../status/manifests.ts";
@@ -75,17 +76,31 @@ async function removeObject<M extends Media>(
   await manifests.forget(key, options);
 }
 
+type Goner = { readonly key: Key; readonly preservedUntil?: Preservation };
+
 /**
- * Remove copies, in the order given: status → manifest → data, so that nothing is ever listed that is not there.
- * @returns the status without them.
+ * Remove copies, in the order given: status → manifest → data, so that nothing is ever listed that is not there. When somebody preserved one
+ * of them since it was chosen, all stay: it may need the others, and the next run chooses anew.
+ * @returns the status without them, and which are gone.
  */
-export async function removeCopies<M extends Media>(
+export async function removeCopies<M extends Media, G extends Goner>(
   shelf: Shelf<M>,
-  copies: readonly { readonly key: Key }[],
+  goners: readonly G[],
   { signal }: CallOptions,
-): Promise<Loaded<CopyOf<M>>> {
-  const keys = new Set(copies.map(({ key }) => key));
-  const left = await shelf.status.update((now) => statusOf(now.copies.filter(({ key }) => !keys.has(key))), { signal });
-  for (const { key } of copies) await removeObject(shelf, key, { signal });
-  return left;
+): Promise<Loaded<CopyOf<M>> & { readonly removed: readonly G[] }> {
+  const chosen = new Map<Key, Goner>(goners.map((copy) => [copy.key, copy]));
+  let isOff = false;
+  const left = await shelf.status.update(
+    (now) => {
+      isOff = now.copies.some(
+        ({ key, preservedUntil }: Goner) =>
+          chosen.has(key) && !isSamePreservation(preservedUntil, chosen.get(key)?.preservedUntil),
+      );
+      return isOff ? now : statusOf(now.copies.filter(({ key }) => !chosen.has(key)));
+    },
+    { signal },
+  );
+  if (isOff) return { ...left, removed: [] };
+  for (const { key } of goners) await removeObject(shelf, key, { signal });
+  return { ...left, removed: goners };
 }

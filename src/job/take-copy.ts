@@ -231,6 +231,6 @@ async function expire<M extends TimedMedia>(
   const decisions = decide(copies, backup.retention, { doubts, now: backup.now() });
   const goners = expiredOf(decisions, backup.interval);
   if (goners.length === 0) return;
-  await removeCopies(backup.shelf, goners, { signal: backup.signal });
-  for (const { key } of goners) backup.log.info(`expired "${key}"`);
+  const { removed } = await removeCopies(backup.shelf, goners, { signal: backup.signal });
+  for (const { key } of removed) backup.log.info(`expired "${key}"`);
 }

@@ -15,6 +15,7 @@ import { exitStatusOf } from "../exit-status.ts";
 import { filesPart } from "../files-part.ts";
 import type { Invocation } from "../invocation.ts";
 import { mysqlPart } from "../mysql-part.ts";
+import { pauseState } from "../paused.ts";
 
 export type BackupOptions = {
   readonly runType: Interval;
@@ -30,6 +31,7 @@ export async function backup(options: BackupOptions, invocation: Invocation): Pr
   const context = await openContext(invocation);
   if (!context.config.intervals[options.runType]) return 0;
   for (const warning of context.warnings) context.log.warn(warning);
+  if (await isPausedHere(context)) return 0;
   // Copies, status files and temporary ones are nobody else's business.
   process.umask(0o077);
   const lost = new AbortController();
@@ -41,6 +43,14 @@ export async function backup(options: BackupOptions, invocation: Invocation): Pr
   const signal = AbortSignal.any([invocation.signal, lost.signal]);
   // Awaited here: the lock is held until this block ends.
   return await run(options, context, { ...invocation, signal });
+}
+
+/** Whether a person paused the runs of this host. That is said at info only: who paused them knows, and check, ls and status tell others. */
+async function isPausedHere({ config, log }: Context): Promise<boolean> {
+  const { pause, notice } = await pauseState(config, new Date());
+  if (notice !== undefined && pause === undefined) log.warn(notice);
+  if (pause !== undefined) log.info(`nothing was done: ${notice}`);
+  return pause !== undefined;
 }
 
 /** What killed runs left in the place for temporary files. Not being able to look there is no reason to go without a copy. */

@@ -3,6 +3,7 @@ import { listCopies } from "../../job/list.ts";
 import { openConfig, openDestination, openLog } from "../context.ts";
 import { copyTable, jsonOf } from "../copy-row.ts";
 import type { Invocation } from "../invocation.ts";
+import { pauseState } from "../paused.ts";
 
 type LsOptions = { readonly type?: Media; readonly host?: string; readonly json?: true };
 
@@ -16,18 +17,23 @@ export async function ls({ type, host, json }: LsOptions, invocation: Invocation
     media: type,
     signal,
   });
-  if (warnings.length > 0) {
+  const now = new Date();
+  const { pause, notice } = await pauseState(config, now);
+  const told = notice === undefined ? warnings : [...warnings, notice];
+  if (told.length > 0) {
     const log = await openLog(invocation);
-    for (const warning of warnings) log.warn(warning);
+    for (const warning of told) log.warn(warning);
   }
   if (json === true) {
-    terminal.print(JSON.stringify({ destination: destination.url, copies: listed.map(jsonOf) }, null, 2));
+    const copies = listed.map((each) => jsonOf(each, now));
+    const paused = pause?.until.toISOString() ?? null;
+    terminal.print(JSON.stringify({ destination: destination.url, paused_until: paused, copies }, null, 2));
     return 0;
   }
   if (listed.length === 0) {
     (await openLog(invocation)).info(`no copies on ${destination.url}`);
     return 0;
   }
-  terminal.print(copyTable(listed, new Date()).join("\n"));
+  terminal.print(copyTable(listed, now).join("\n"));
   return 0;
 }

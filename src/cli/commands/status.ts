@@ -2,6 +2,7 @@ import type { Media } from "../../domain/copy.ts";
 import { formatRecords } from "../../status/codec.ts";
 import { openContext, openDestination, shelfOf } from "../context.ts";
 import type { Invocation } from "../invocation.ts";
+import { pauseState } from "../paused.ts";
 
 type StatusOptions = { readonly type: Media; readonly hostname?: string };
 
@@ -12,6 +13,8 @@ export async function status({ type, hostname }: StatusOptions, invocation: Invo
   await using destination = await openDestination(config);
   const loaded = await shelfOf(destination, hostname ?? config.hostname, type).status.load({ signal });
   for (const warning of loaded.warnings) log.warn(warning);
+  const { notice } = await pauseState(config, new Date());
+  if (notice !== undefined) log.warn(notice);
   terminal.print(formatRecords(type, loaded.status));
   return 0;
 }
