@@ -7,7 +7,7 @@ import {
   gtidsBefore,
   includesGtids,
   missingGtids,
-  parseGtidState,
+  readGtidState,
 } from "./binlog.ts";
 import type { BinlogCopy, MysqlCopy } from "./copy.ts";
 import type { Key } from "./key.ts";
@@ -157,7 +157,8 @@ function isBehind(copy: MysqlCopy, log: BinlogCopy): boolean {
   const before = gtidsBefore(log);
   if (before === undefined || copy.gtid === undefined) return true;
   if ((before.flavour === "mariadb") !== (copy.vendor === "mariadb")) return false;
-  return includesGtids(parseGtidState(before.flavour, copy.gtid), before);
+  const own = readGtidState(before.flavour, copy.gtid);
+  return own === undefined || includesGtids(own, before);
 }
 
 type Start = { readonly timeline: Timeline; readonly index: number };

@@ -45,6 +45,15 @@ export type ScanOptions = {
   readonly onTransaction?: (transaction: BinlogTransaction) => void;
 };
 
+/** A log that only its own server can read: fetch it from there, which sends it plain. */
+export class EncryptedLogError extends BackupError {
+  override readonly name: string = "EncryptedLogError";
+
+  constructor(log: string) {
+    super("DATA_DAMAGED", `Cannot read "${log}" as a binary log: the server has encrypted it`);
+  }
+}
+
 const MAGIC = Buffer.from([0xfe, 0x62, 0x69, 0x6e]);
 const ENCRYPTED_MAGIC = Buffer.from([0xfd, 0x62, 0x69, 0x6e]);
 const HEADER = 19;
@@ -132,6 +141,11 @@ export class BinlogScanner {
     }, onTransaction !== undefined);
   }
 
+  /** Whether the first transaction was seen, so that all that tells the log from others was read. */
+  get isBegun(): boolean {
+    return this.#transactions.isBegun;
+  }
+
   push(chunk: Uint8Array): void {
     this.#bytes += chunk.length;
     for (let at = 0; at < chunk.length && this.#damage === undefined; ) {
@@ -193,7 +207,7 @@ export class BinlogScanner {
   }
 
   #checkMagic(magic: Buffer): void {
-    if (magic.equals(ENCRYPTED_MAGIC)) throw this.#refused("the server has encrypted it");
+    if (magic.equals(ENCRYPTED_MAGIC)) throw new EncryptedLogError(this.#name);
     if (!magic.equals(MAGIC)) throw this.#refused("it does not begin like one");
     this.#head.update(magic);
     this.#offset = MAGIC.length;
@@ -276,7 +290,7 @@ export class BinlogScanner {
       this.#damage = { offset: current.start, what: "an event does not match its checksum" };
       return;
     }
-    if (isEncryption(current)) throw this.#refused("the server has encrypted it");
+    if (isEncryption(current)) throw new EncryptedLogError(this.#name);
     const isWhole = kept.length === header + current.length - HEADER;
     const body = kept.subarray(header, isChecked && isWhole ? kept.length - 4 : kept.length);
     this.#look({ ...current, end: current.start + current.length, body }, kept);
