@@ -1,6 +1,7 @@
 import type { CallOptions, Destination } from "../destination/destination.ts";
 import type { CopyOf, Media, Preservation } from "../domain/copy.ts";
 import type { Key } from "../domain/key.ts";
+import { parseCopyKey, withoutSuffixes } from "../domain/names.ts";
 import { isSamePreservation } from "../domain/preservation.ts";
 import { statusOf, withCopy } from "../domain/status.ts";
 import type { ByteStream, Digest } from "../lib/bytes.ts";
@@ -78,6 +79,11 @@ async function removeObject<M extends Media>(
 
 type Goner = { readonly key: Key; readonly preservedUntil?: Preservation };
 
+/** The predecessor records a binlog without the suffixes of its object. */
+function recordedAs(key: Key): Key[] {
+  return parseCopyKey(key)?.media === "binlog" ? [key, withoutSuffixes(key)] : [key];
+}
+
 /**
  * Remove copies, in the order given: status → manifest → data, so that nothing is ever listed that is not there. When somebody preserved one
  * of them since it was chosen, all stay: it may need the others, and the next run chooses anew.
@@ -88,7 +94,10 @@ export async function removeCopies<M extends Media, G extends Goner>(
   goners: readonly G[],
   { signal }: CallOptions,
 ): Promise<Loaded<CopyOf<M>> & { readonly removed: readonly G[] }> {
-  const chosen = new Map<Key, Goner>(goners.map((copy) => [copy.key, copy]));
+  // Of several objects under one record the first one is the record's.
+  const chosen = new Map<Key, Goner>(
+    goners.toReversed().flatMap((copy) => recordedAs(copy.key).map((key) => [key, copy])),
+  );
   let isOff = false;
   const left = await shelf.status.update(
     (now) => {

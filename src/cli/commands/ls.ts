@@ -4,6 +4,7 @@ import { openConfig, openDestination, openLog } from "../context.ts";
 import { copyTable, jsonOf } from "../copy-row.ts";
 import type { Invocation } from "../invocation.ts";
 import { pauseState } from "../paused.ts";
+import { windowsOf } from "../windows.ts";
 
 type LsOptions = { readonly type?: Media; readonly host?: string; readonly json?: true };
 
@@ -12,11 +13,14 @@ export async function ls({ type, host, json }: LsOptions, invocation: Invocation
   const { terminal, signal } = invocation;
   const { config } = await openConfig(invocation);
   await using destination = await openDestination(config);
-  const { listed, warnings } = await listCopies(destination, {
+  const { listed: found, warnings } = await listCopies(destination, {
     host: host === "all" ? undefined : host,
-    media: type,
+    // How far a copy of a server reaches, its binary logs tell.
+    media: type === "mysql" ? undefined : type,
     signal,
   });
+  const windows = windowsOf(found);
+  const listed = found.filter(({ copy }) => type === undefined || copy.media === type);
   const now = new Date();
   const { pause, notice } = await pauseState(config, now);
   const told = notice === undefined ? warnings : [...warnings, notice];
@@ -25,7 +29,7 @@ export async function ls({ type, host, json }: LsOptions, invocation: Invocation
     for (const warning of told) log.warn(warning);
   }
   if (json === true) {
-    const copies = listed.map((each) => jsonOf(each, now));
+    const copies = listed.map((each) => jsonOf(each, now, windows));
     const paused = pause?.until.toISOString() ?? null;
     terminal.print(JSON.stringify({ destination: destination.url, paused_until: paused, copies }, null, 2));
     return 0;
@@ -34,6 +38,6 @@ export async function ls({ type, host, json }: LsOptions, invocation: Invocation
     (await openLog(invocation)).info(`no copies on ${destination.url}`);
     return 0;
   }
-  terminal.print(copyTable(listed, now).join("\n"));
+  terminal.print(copyTable(listed, now, windows).join("\n"));
   return 0;
 }

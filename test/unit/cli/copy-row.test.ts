@@ -3,9 +3,15 @@ import { copyTable, jsonOf } from "../../../src/cli/copy-row.ts";
 import type { Listed } from "../../../src/job/list.ts";
 import { at, binlogCopy, filesCopy, fullCopy } from "../../support/copies.ts";
 
-const SHA256 = "c".repeat(64);
-
 const NOW = at(5);
+
+const NO_WINDOWS = new Map<never, never>();
+
+function rowOf(listed: Listed): Record<string, unknown> {
+  return jsonOf(listed, NOW, NO_WINDOWS);
+}
+
+const SHA256 = "c".repeat(64);
 
 const LISTED: readonly Listed[] = [
   { copy: filesCopy(at(1)), doubt: undefined },
@@ -36,7 +42,7 @@ const LISTED: readonly Listed[] = [
 ];
 
 test("copyTable() is what ls prints", async () => {
-  const text = `${copyTable(LISTED, NOW).join("\n")}\n`;
+  const text = `${copyTable(LISTED, NOW, NO_WINDOWS).join("\n")}\n`;
   await expect(text).toMatchFileSnapshot("../../golden/cli/ls.txt");
 });
 
@@ -54,19 +60,22 @@ test("jsonOf() names the same fields of every copy", () => {
     "suffixes",
   ];
   for (const listed of LISTED) {
-    expect(Object.keys(jsonOf(listed, NOW))).toEqual([
+    expect(Object.keys(rowOf(listed))).toEqual([
       ...fields,
       "state",
       "verified_at",
       "marked",
       "preserved_until",
       "warnings",
+      "recoverable_from",
+      "recoverable_until",
+      "gaps",
     ]);
   }
 });
 
 test("jsonOf() writes times in UTC, and null for what is not known", () => {
-  const [plain, whole] = LISTED.map((each) => jsonOf(each, NOW));
+  const [plain, whole] = LISTED.map(rowOf);
   expect(whole).toMatchObject({
     key: "db7/daily/files/_etc-2026-05-02_03_00_02.tar.gz",
     type: "files",
@@ -82,16 +91,11 @@ test("jsonOf() writes times in UTC, and null for what is not known", () => {
     warnings: ["/etc/motd: file changed as we read it"],
   });
   expect(plain).toMatchObject({ bytes: null, raw_bytes: null, sha256: null, state: "stored", verified_at: null });
-  expect(LISTED.map((each) => jsonOf(each, NOW)).at(-1)).toMatchObject({
-    type: "binlog",
-    run_type: null,
-    directory: null,
-    warnings: [],
-  });
+  expect(LISTED.map(rowOf).at(-1)).toMatchObject({ type: "binlog", run_type: null, directory: null, warnings: [] });
 });
 
 test("jsonOf() tells what a person said of a copy, and how long retention leaves it alone", () => {
-  const [until, over, marked] = LISTED.slice(5).map((each) => jsonOf(each, NOW));
+  const [until, over, marked] = LISTED.slice(5).map(rowOf);
   expect(until).toMatchObject({
     state: "stored",
     marked: null,
