@@ -1,13 +1,16 @@
 import type { Config, MysqlOptions } from "../config/options.ts";
+import type { BinlogFlavour } from "../domain/binlog.ts";
 import type { ClosedLog, LogHead } from "../domain/binlog-incarnation.ts";
 import { BackupError } from "../domain/errors.ts";
 import type { LogListing, LogServer } from "../job/backup-binlogs.ts";
+import type { PurgedServer } from "../job/purge-binlogs.ts";
 import { type OpenedClient, openClient } from "../mysql/client.ts";
 import { readDefaultsFile } from "../mysql/defaults-file.ts";
 import { findLogProgram, loginFile } from "../mysql/log-program.ts";
 import {
   holdsTransactions,
   previousGtidOf,
+  purgeLogsBefore,
   readServerLogs,
   rotateLogs,
   type ServerLog,
@@ -21,12 +24,13 @@ type Options = { readonly idleSeconds: number; readonly signal: AbortSignal };
 const ENCRYPTION_HEADER_BYTES = 512;
 
 /** The binary logs of the server of the config, read on this host where that is possible, else over the network. */
-export function binlogServer(mysql: MysqlOptions, options: Options): LogServer {
+export function binlogServer(mysql: MysqlOptions, options: Options): LogServer & PurgedServer {
   const server = new Server(mysql, options);
   return {
     list: () => server.list(),
     holdsTransactions: (log) => server.holdsTransactions(log),
     rotate: () => server.ask(rotateLogs),
+    purgeBefore: (log) => server.ask((client) => purgeLogsBefore(client, log)),
     headOf: (log) => server.headOf(log),
     openSource: (log, onProgress) => ({
       name: log.name,
@@ -60,12 +64,13 @@ class Server {
     return await work(client);
   }
 
-  async list(): Promise<LogListing | undefined> {
+  async list(): Promise<(LogListing & { readonly flavour: BinlogFlavour }) | undefined> {
     const listing = await this.ask(readServerLogs);
     this.#listing = listing;
     if (listing === undefined) return undefined;
     this.#isLocal = await canReadLogs(listing.directory, listing.logs);
-    return { uuid: listing.uuid, version: listing.version, logs: listing.logs.map(asSent) };
+    const { uuid, version, flavour, logs } = listing;
+    return { uuid, version, flavour, logs: logs.map(asSent) };
   }
 
   /** What the beginning of a log says, where its file can be read. */

@@ -1,3 +1,4 @@
+import type { PurgeOptions } from "./commands/binlog-purge.ts";
 import type { MarkOptions } from "./commands/mark.ts";
 import type { PauseOptions } from "./commands/pause.ts";
 import type { PreserveOptions } from "./commands/preserve.ts";
@@ -40,3 +41,20 @@ export const addOperations: Add = (program, start) => {
       start(async (invocation) => (await import("./commands/pause.ts")).pause({ clear: true }, invocation));
     });
 };
+
+/** What a person tells about the server's binary logs; `group` is the command they belong to. */
+export const addBinlogOperations: Add = (group, start) => {
+  group
+    .command("purge")
+    .description("have the server remove the logs that are archived, and that no peer needs")
+    .option("--peer <host[:port]>", "a replica that has to have applied them; may be given again", collect)
+    .option("--keep-hours <hours>", "keep what is younger", "24")
+    .option("--dry-run", "print what would go, and why the rest stays")
+    .action((options: PurgeOptions) => {
+      start(async (invocation) => (await import("./commands/binlog-purge.ts")).purge(options, invocation));
+    });
+};
+
+function collect(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
+}

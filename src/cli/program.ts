@@ -9,7 +9,7 @@ import type { VerifyMysqlOptions } from "./commands/verify-mysql.ts";
 import { exitStatusOf } from "./exit-status.ts";
 import { abortOnSignals } from "./interruption.ts";
 import type { Invocation } from "./invocation.ts";
-import { addOperations } from "./operations.ts";
+import { addBinlogOperations, addOperations } from "./operations.ts";
 import { Terminal } from "./terminal.ts";
 import { version } from "./version.ts";
 
@@ -181,6 +181,7 @@ const addBinlog: Add = (program, start) => {
     .action((options: { host?: string; json?: true }) => {
       start(async (invocation) => (await import("./commands/binlog.ts")).ls(options, invocation));
     });
+  addBinlogOperations(group, start);
 };
 
 const addCare: Add = (program, start) => {

@@ -1,4 +1,4 @@
-import type { BinlogFlavour } from "../domain/binlog.ts";
+import { type BinlogFlavour, type GtidState, parseGtidState } from "../domain/binlog.ts";
 import type { Vendor } from "../domain/copy.ts";
 import { BackupError } from "../domain/errors.ts";
 import { formatGtidPosition, parseGtidPosition } from "../domain/gtid-position.ts";
@@ -94,4 +94,21 @@ export async function previousGtidOf(client: Client, log: Named): Promise<string
 /** Have the server close the log it writes to, and begin another one. Replicas do not follow. Needs RELOAD. */
 export async function rotateLogs(client: Client): Promise<void> {
   await client.rows("FLUSH LOCAL BINARY LOGS");
+}
+
+/**
+ * Have the server remove all its logs before this one. It leaves those that a connected replica is reading, and those behind them. Needs
+ * BINLOG_ADMIN (MariaDB: BINLOG ADMIN).
+ */
+export async function purgeLogsBefore(client: Client, { name }: Named): Promise<void> {
+  await client.rows(`PURGE BINARY LOGS TO '${checkedName(name).replaceAll(/['\\]/g, "")}'`);
+}
+
+/** All that a server has applied: its executed set (MySQL), or how far it got as a replica (MariaDB, whose own writes are left out). */
+export async function readApplied(client: Client): Promise<GtidState> {
+  const { vendor } = await readVersion(client);
+  if (vendor === "mariadb") {
+    return parseGtidState("mariadb", (await client.value("SELECT @@GLOBAL.gtid_slave_pos")) ?? "");
+  }
+  return parseGtidState("mysql", (await client.value("SELECT @@GLOBAL.gtid_executed")) ?? "");
 }
