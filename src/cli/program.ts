@@ -161,6 +161,21 @@ const addVerify: Add = (program, start) => {
         (await import("./commands/verify-mysql.ts")).verifyMysql({ ...options, copy }, invocation),
       );
     });
+  addVerifyBinlog(group, start);
+};
+
+const addVerifyBinlog = (group: Command, start: (work: Work) => void): void => {
+  group
+    .command("binlog")
+    .description("read archived binary logs: checksum, decryption, decompression and every event; needs no space")
+    .argument("<copy>", "what ls printed, or latest, or all")
+    .option("--hostname <host>", "another host than this one", host)
+    .addOption(jsonOption())
+    .action((copy: string, options: { hostname?: string; json?: true }) => {
+      start(async (invocation) =>
+        (await import("./commands/verify-binlog.ts")).verifyBinlog({ ...options, copy }, invocation),
+      );
+    });
 };
 
 const addBinlog: Add = (program, start) => {

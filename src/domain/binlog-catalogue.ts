@@ -76,13 +76,13 @@ function gapAfter(log: BinlogCopy, next: BinlogCopy, isBad: boolean): BinlogGap 
   const missing = binlogNumber(next.name) - binlogNumber(log.name) - 1;
   const [end, start] = [gtidsAfter(log), gtidsBefore(next)];
   const gap = { after: log, before: next, gtid: lostBetween(end, start) };
-  if (missing > 0) return newGap({ ...gap, reason: "missing", missing });
+  // Nothing was written to logs that are missing between GTIDs that go on.
+  if (missing > 0) return isProven(log, next) ? undefined : newGap({ ...gap, reason: "missing", missing });
   // What is wrong with a bad log is told once.
   if (isBad) return undefined;
   if (!follows(end, start)) return newGap({ ...gap, reason: "mismatch" });
-  // GTIDs that go on prove that nothing was lost with the end of the log.
-  const isProven = log.gtid !== undefined && end !== undefined && start !== undefined;
-  return log.log?.end === "torn" && !isProven ? newGap({ ...gap, reason: "torn" }) : undefined;
+  // Nor was anything lost with the end of such a log.
+  return log.log?.end === "torn" && !isProven(log, next) ? newGap({ ...gap, reason: "torn" }) : undefined;
 }
 
 type Gap = Partial<Pick<BinlogGap, "missing" | "gtid" | "from">> & {
@@ -120,6 +120,18 @@ function follows(end: GtidState | undefined, start: GtidState | undefined): bool
   if (start.flavour === "mysql" || end.flavour === "mysql") return includesGtids(start, end);
   const both = new Map([...end.position].filter(([domain]) => start.position.has(domain)));
   return includesGtids(start, { flavour: "mariadb", position: both });
+}
+
+/** Whether it is certain that nothing was logged between the end of one log and the start of another: all has GTIDs, and they go on. */
+function isProven(log: BinlogCopy, next: BinlogCopy): boolean {
+  const [end, start] = [gtidsAfter(log), gtidsBefore(next)];
+  if (end === undefined || start === undefined || !follows(end, start)) return false;
+  return end.flavour === "mariadb" || (usesGtids(log) && usesGtids(next));
+}
+
+/** Whether all transactions in a log of MySQL have GTIDs, and there is one at least. */
+function usesGtids({ gtid }: BinlogCopy): boolean {
+  return gtid !== undefined;
 }
 
 /** Whether a log is of another server than a copy, by what both know. */

@@ -43,6 +43,11 @@ test.each([
   ["mark", ["mark"]],
   ["pause", ["pause"]],
   ["resume", ["resume"]],
+  ["verify-binlog", ["verify", "binlog"]],
+  ["binlog", ["binlog"]],
+  ["binlog-push", ["binlog", "push"]],
+  ["binlog-ls", ["binlog", "ls"]],
+  ["binlog-purge", ["binlog", "purge"]],
   ["check", ["check"]],
   ["init", ["init"]],
 ])("main() prints the help of %s", async (name, command) => {
