@@ -17,7 +17,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   modifier: ["domain", "lib"],
   source: ["domain", "lib", "engine/engine.ts", "mysql/client.ts", "mysql/binlog-events.ts"],
   status: ["domain", "lib", "destination/destination.ts"],
-  config: ["domain", "lib", "destination/options.ts", "modifier/options.ts"],
+  export: ["domain", "lib"],
+  config: ["domain", "lib", "destination/options.ts", "modifier/options.ts", "export/options.ts"],
   job: [
     "domain",
     "lib",
@@ -31,7 +32,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "status/store.ts",
     "status/manifests.ts",
   ],
-  cli: ["domain", "lib", "destination", "modifier", "source", "engine", "mysql", "status", "config", "job"],
+  cli: ["domain", "lib", "destination", "modifier", "source", "engine", "mysql", "status", "export", "config", "job"],
   "main.ts": ["domain", "lib", "cli"],
 };
 

@@ -55,7 +55,8 @@ export function jsonOf(listed: Listed, now: Date, windows: Windows): Record<stri
   });
 }
 
-function windowJson(window: RecoverableWindow | undefined): Record<string, unknown> {
+/** How far a copy can be brought forward, as `--json` prints it. */
+export function windowJson(window: RecoverableWindow | undefined): Record<string, unknown> {
   return {
     recoverable_from: window?.from.toISOString(),
     recoverable_until: window?.to.toISOString(),

@@ -18,3 +18,9 @@ function join(message: string, hint: string | undefined): string {
   if (message.includes("\n")) return `${message}\n  ${hint}`;
   return message.endsWith("?") ? `${message} ${hint}` : `${message}. ${hint}`;
 }
+
+/** A failure in one line, be it a defect. */
+export function explainShortly(error: unknown): string {
+  if (error instanceof BackupError || !(error instanceof Error)) return explain(error);
+  return printable(error.message);
+}

@@ -9,6 +9,7 @@ import type { VerifyMysqlOptions } from "./commands/verify-mysql.ts";
 import { exitStatusOf } from "./exit-status.ts";
 import { abortOnSignals } from "./interruption.ts";
 import type { Invocation } from "./invocation.ts";
+import { addMonitoring } from "./monitoring.ts";
 import { addBinlogOperations, addOperations } from "./operations.ts";
 import { Terminal } from "./terminal.ts";
 import { version } from "./version.ts";
@@ -74,18 +75,25 @@ const addListings: Add = (program, start) => {
     .command("ls")
     .description("list the copies on the destination")
     .addOption(typeOption())
-    .option("--host <host>", "only copies of this host", host)
+    .option("--host <host>", "only copies of this host (default: all)", host)
     .addOption(jsonOption())
     .action((options: { type?: Media; host?: string; json?: true }) => {
       start(async (invocation) => (await import("./commands/ls.ts")).ls(options, invocation));
     });
   const status = program
     .command("status")
-    .description("print the status a destination holds of a host, as JSON")
+    .description("print the status a destination holds of a host, as JSON; with --host, how hosts are")
     .addOption(typeOption().default("mysql"))
     .option("--hostname <host>", "another host than this one", host)
-    .action((options: { type: Media; hostname?: string }) => {
-      start(async (invocation) => (await import("./commands/status.ts")).status(options, invocation));
+    .option("--host <host>", "how this host is, or all: last good copies, sizes, what is late", host)
+    .option("--json", "with --host: print JSON, whose form is stable")
+    .action((options: { type: Media; hostname?: string; host?: string; json?: true }) => {
+      const { host: of, ...rest } = options;
+      start(async (invocation) =>
+        of === undefined
+          ? (await import("./commands/status.ts")).status(rest, invocation)
+          : (await import("./commands/fleet.ts")).fleet({ ...rest, host: of }, invocation),
+      );
     });
   status
     .command("rebuild")
@@ -201,13 +209,6 @@ const addBinlog: Add = (program, start) => {
 
 const addCare: Add = (program, start) => {
   program
-    .command("check")
-    .description("look whether the next backup and the next restore would work")
-    .addOption(jsonOption())
-    .action((options: { json?: true }) => {
-      start(async (invocation) => (await import("./commands/check.ts")).check(options, invocation));
-    });
-  program
     .command("init")
     .description("write a commented config file for a local destination")
     .option("--dst <dir>", "where the copies go", "/var/backup/twindb")
@@ -228,7 +229,8 @@ const COMMANDS: ReadonlyMap<string, Add> = new Map([
   ["pause", addOperations],
   ["resume", addOperations],
   ["binlog", addBinlog],
-  ["check", addCare],
+  ["check", addMonitoring],
+  ["report", addMonitoring],
   ["init", addCare],
 ]);
 

@@ -1,7 +1,8 @@
 import type { AzOptions, GcsOptions, S3Options, SshOptions } from "../destination/options.ts";
 import { Secret } from "../domain/secret.ts";
+import type { ExportOptions } from "../export/options.ts";
 import type { Findings } from "./findings.ts";
-import type { Config, ExportOptions } from "./options.ts";
+import type { Config } from "./options.ts";
 import type { Settings } from "./schema.ts";
 
 /** Stands for what is missing after that was noted; such a config is refused in the end. */
@@ -146,24 +147,37 @@ function azOptions(az: Settings["az"], findings: Findings): AzOptions {
   };
 }
 
-/** Where measures go. What that lacks goes to `findings`. */
-export function exportOf(settings: Settings["export"], findings: Findings): ExportOptions | undefined {
-  const { transport } = settings;
-  const need = needing("export", findings);
+/** Who is told of runs. What is missing goes to `findings`. */
+export function exportOf(settings: Settings["export"], findings: Findings): ExportOptions {
+  const { webhook_url: url, webhook_on: on, ...rest } = settings;
+  const isAsked = [rest.app_key, rest.api_key, rest.statsd_host, rest.statsd_port].some((value) => value !== undefined);
+  if (rest.transport === undefined && (url === undefined || isAsked)) {
+    findings.missing("export", "transport", "it is missing, and must be datadog, statsd or prometheus");
+  }
+  return { metrics: metricsOf(rest, findings), webhook: url && { url, on } };
+}
+
+type MetricsSettings = Omit<Settings["export"], "webhook_url" | "webhook_on">;
+
+function metricsOf(settings: MetricsSettings, findings: Findings): ExportOptions["metrics"] {
+  const { transport, statsd_host: host, statsd_port: port } = settings;
   switch (transport) {
     case "prometheus":
-      return { transport };
-    case "datadog": {
-      const appKey = need("app_key", settings.app_key, NO_SECRET);
-      return { transport, appKey, apiKey: need("api_key", settings.api_key, NO_SECRET) };
-    }
+      return { transport, textfile: settings.textfile };
+    case "datadog":
+      // Where the libraries of Datadog look for the agent of this host.
+      return { transport, host: host ?? "127.0.0.1", port: port ?? 8125, keys: keysOf(settings) };
     case "statsd": {
-      const host = need("statsd_host", settings.statsd_host, MISSING);
-      return { transport, host, port: need("statsd_port", settings.statsd_port, 0) };
+      const need = needing("export", findings);
+      const address = { host: need("statsd_host", host, MISSING), port: need("statsd_port", port, 0) };
+      return { transport, ...address, tags: settings.statsd_tags };
     }
     case undefined:
-      break;
+      return undefined;
   }
-  findings.missing("export", "transport", "it is missing, and must be datadog, statsd or prometheus");
   return undefined;
+}
+
+function keysOf({ app_key, api_key }: MetricsSettings): Secret[] {
+  return [app_key, api_key].filter((key) => key !== undefined);
 }

@@ -1,6 +1,6 @@
 import type { DestinationOptions } from "../destination/options.ts";
 import type { Interval } from "../domain/interval.ts";
-import type { Secret } from "../domain/secret.ts";
+import type { ExportOptions } from "../export/options.ts";
 import type { CompressionOptions, GpgOptions } from "../modifier/options.ts";
 
 /** The server whose data is copied, and how. */
@@ -31,12 +31,6 @@ export type MysqlOptions = {
   readonly xtrabackupBinary: string | undefined;
   readonly xbstreamBinary: string | undefined;
 };
-
-/** Where measures go. */
-export type ExportOptions =
-  | { readonly transport: "datadog"; readonly appKey: Secret; readonly apiKey: Secret }
-  | { readonly transport: "statsd"; readonly host: string; readonly port: number }
-  | { readonly transport: "prometheus" };
 
 /** One config file, checked and with every default filled in. */
 export type Config = {

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { INTERVALS } from "../domain/interval.ts";
 import { Secret } from "../domain/secret.ts";
+import { WEBHOOK_OCCASIONS } from "../export/options.ts";
 import { COMPRESSORS } from "../modifier/options.ts";
 import type { Findings } from "./findings.ts";
 import { nearest } from "./nearest.ts";
@@ -63,6 +64,18 @@ const url = v.pipe(
 const secret = v.pipe(
   line,
   v.transform((text) => new Secret(text)),
+);
+
+/** Those of chat services hold a token. */
+const secretUrl = v.pipe(
+  url,
+  v.transform((text) => new Secret(text)),
+);
+
+/** The collector reads no other files. */
+const textfile = v.pipe(
+  path,
+  v.endsWith(".prom", ({ input }) => `${show(input)} does not end in .prom, so it would not be read`),
 );
 
 /** A key of 256 bits in base64. */
@@ -245,6 +258,10 @@ const SECTIONS = {
     api_key: maybe(secret),
     statsd_host: maybe(host),
     statsd_port: v.optional(port),
+    statsd_tags: v.optional(flag, "no"),
+    textfile: given(v.optional(textfile, "/var/lib/node_exporter/textfile_collector/twindb_backup.prom")),
+    webhook_url: maybe(secretUrl),
+    webhook_on: v.optional(choice(WEBHOOK_OCCASIONS), "always"),
   }),
   run: v.object({
     idle_timeout: v.optional(count, "3600"),

@@ -1,5 +1,6 @@
 import type { CallOptions, Destination, Entry } from "../destination/destination.ts";
 import type { Copy, Media } from "../domain/copy.ts";
+import { BackupError } from "../domain/errors.ts";
 import { type Key, toKey } from "../domain/key.ts";
 import { isManifestFolder } from "../domain/manifest.ts";
 import { parseCopyKey } from "../domain/names.ts";
@@ -14,27 +15,57 @@ export type Listed = {
   readonly storedBytes?: number | undefined;
 };
 
-/** What is on a destination, and what the reader should know about it. */
-export type Listing = { readonly listed: readonly Listed[]; readonly warnings: readonly string[] };
+/** A status that is not as it should be: it cannot be read at all, or was damaged or lost and recovered. */
+export type StatusTrouble = {
+  readonly host: string;
+  readonly media: Media;
+  readonly kind: "unreadable" | "recovered";
+  readonly error: unknown;
+};
 
-export type ListOptions = CallOptions & { readonly host: string | undefined; readonly media: Media | undefined };
+/** What is on a destination, and what the reader should know about it. */
+export type Listing = {
+  readonly listed: readonly Listed[];
+  readonly warnings: readonly string[];
+  /** Every host that there is anything of. */
+  readonly hosts: readonly string[];
+  readonly troubles: readonly StatusTrouble[];
+};
+
+export type ListOptions = CallOptions & {
+  readonly host: string | undefined;
+  readonly media: Media | undefined;
+  /** A status that cannot be read is one of the `troubles`, and the other ones still appear. */
+  readonly isTolerant?: boolean;
+};
 
 const ALL: readonly Media[] = ["files", "mysql", "binlog"];
 
 /** The copies of all hosts, or of one: what the status of each says, held against what is there. Changes nothing. */
-export async function listCopies(destination: Destination, { host, media, signal }: ListOptions): Promise<Listing> {
+export async function listCopies(
+  destination: Destination,
+  { host, media, signal, isTolerant }: ListOptions,
+): Promise<Listing> {
+  const read = isTolerant === true ? listTolerantly : listHost;
   const entries = await Array.fromAsync(
     destination.list(host === undefined ? "" : `${host}/`, { signal, skip: isManifestFolder }),
   );
   const byHost = Map.groupBy(entries, ({ key }) => key.slice(0, Math.max(0, key.indexOf("/"))));
-  const found: Listing[] = [];
+  const found: HostListing[] = [];
+  const hosts: string[] = [];
   for (const [name, objects] of [...byHost].sort(([left], [right]) => (left < right ? -1 : 1))) {
     const there = mediaOf(name, objects);
+    if (there.size > 0) hosts.push(name);
     for (const kind of ALL.filter((each) => media === undefined || each === media)) {
-      if (there.has(kind)) found.push(await listHost(destination, { host: name, media: kind, objects, signal }));
+      if (there.has(kind)) found.push(await read(destination, { host: name, media: kind, objects, signal }));
     }
   }
-  return { listed: found.flatMap(({ listed }) => listed), warnings: found.flatMap(({ warnings }) => warnings) };
+  return {
+    hosts,
+    listed: found.flatMap(({ listed }) => listed),
+    warnings: found.flatMap(({ warnings }) => warnings),
+    troubles: found.flatMap(({ trouble }) => trouble ?? []),
+  };
 }
 
 /** What a host has anything of; reading a status that was never written costs round trips. */
@@ -52,8 +83,20 @@ function mediaOf(host: string, objects: readonly Entry[]): Set<Media> {
 
 type HostOptions = CallOptions & { readonly host: string; readonly media: Media; readonly objects: readonly Entry[] };
 
-async function listHost(destination: Destination, { host, media, objects, signal }: HostOptions): Promise<Listing> {
-  const { status, warnings } = await new StatusStore(destination, { host, media }).load({ signal });
+type HostListing = Pick<Listing, "listed" | "warnings"> & { readonly trouble?: StatusTrouble };
+
+async function listTolerantly(destination: Destination, options: HostOptions): Promise<HostListing> {
+  const { host, media, signal } = options;
+  try {
+    return await listHost(destination, options);
+  } catch (error) {
+    signal.throwIfAborted();
+    return { listed: [], warnings: [], trouble: { host, media, kind: "unreadable", error } };
+  }
+}
+
+async function listHost(destination: Destination, { host, media, objects, signal }: HostOptions): Promise<HostListing> {
+  const { status, warnings, doubtful } = await new StatusStore(destination, { host, media }).load({ signal });
   const binlogs = status.copies.filter((copy) => copy.media === "binlog");
   const located: Status<Copy> = media === "binlog" ? locateBinlogs({ copies: binlogs }, objects) : status;
   const doubts = reconcile(located, objects);
@@ -63,5 +106,9 @@ async function listHost(destination: Destination, { host, media, objects, signal
     doubt: doubts.get(copy.key),
     storedBytes: sizes.get(copy.key),
   }));
-  return { listed, warnings };
+  if (!doubtful) return { listed, warnings };
+  const error = new BackupError("DATA_DAMAGED", warnings[0] ?? `Cannot trust the ${media} status of "${host}"`, {
+    hint: `Run "twindb-backup status rebuild --hostname ${host}" to build it anew from what lies on the destination.`,
+  });
+  return { listed, warnings, trouble: { host, media, kind: "recovered", error } };
 }

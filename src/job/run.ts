@@ -1,3 +1,4 @@
+import type { Media } from "../domain/copy.ts";
 import type { Interval } from "../domain/interval.ts";
 
 const HOUR = 3600;
@@ -12,12 +13,12 @@ export const WAIT_SECONDS: Readonly<Record<Interval, number>> = {
 };
 
 /** One part of a run, such as the files. */
-export type Part = { readonly name: string; run(): Promise<void> };
+export type Part = { readonly name: Media; run(): Promise<void> };
 
 /** Run each part; one that fails does not keep the others from running. Ends at once when the signal is aborted. */
 export async function runParts(
   parts: readonly Part[],
-  onFailure: (error: unknown) => void,
+  onFailure: (error: unknown, part: Part) => void,
   signal: AbortSignal,
 ): Promise<void> {
   for (const part of parts) {
@@ -26,7 +27,7 @@ export async function runParts(
       await part.run();
     } catch (error) {
       signal.throwIfAborted();
-      onFailure(error);
+      onFailure(error, part);
     }
   }
 }

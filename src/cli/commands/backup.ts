@@ -14,10 +14,12 @@ import type { PartOptions } from "../backup-services.ts";
 import { binlogPart } from "../binlog-part.ts";
 import { type Context, openContext } from "../context.ts";
 import { exitStatusOf } from "../exit-status.ts";
+import { tellBackup } from "../exporting.ts";
 import { filesPart } from "../files-part.ts";
 import type { Invocation } from "../invocation.ts";
 import { mysqlPart } from "../mysql-part.ts";
 import { pauseState } from "../paused.ts";
+import { RunRecord } from "../run-record.ts";
 
 export type BackupOptions = {
   readonly runType: Interval;
@@ -38,6 +40,28 @@ export async function backup(options: BackupOptions, invocation: Invocation): Pr
   if (await isPausedHere(context)) return 0;
   // Copies, status files and temporary ones are nobody else's business.
   process.umask(0o077);
+  const record = new RunRecord();
+  const tell = (exitStatus: number) =>
+    tellBackup(
+      context,
+      { runType: options.isPush === true ? undefined : options.runType, record, exitStatus },
+      invocation,
+    );
+  try {
+    const status = await locked(options, { ...context, record }, invocation);
+    await tell(status);
+    return status;
+  } catch (error) {
+    record.fail("run", error);
+    await tell(exitStatusOf(error));
+    throw error;
+  }
+}
+
+/** What a run works with. */
+type Recorded = Context & { readonly record: RunRecord };
+
+async function locked(options: BackupOptions, context: Recorded, invocation: Invocation): Promise<number> {
   const lost = new AbortController();
   // Binary logs have a lock of their own: those of five minutes must not wait for a copy of hours.
   await using _lock = isOnlyBinlogs(options)
@@ -71,18 +95,21 @@ async function sweepTemporary({ log }: Context): Promise<void> {
   }
 }
 
-async function run(options: BackupOptions, context: Context, invocation: Invocation): Promise<number> {
+async function run(options: BackupOptions, context: Recorded, invocation: Invocation): Promise<number> {
   await sweepTemporary(context);
-  const startedAt = new Date();
-  const failures: unknown[] = [];
-  const onFailure = (error: unknown) => {
-    failures.push(error);
+  const { record } = context;
+  const failureOf = (media: Media) => (error: unknown) => {
+    record.fail(media, error);
     invocation.terminal.fail(error);
   };
-  const parts = partsOf(options, context, { invocation, onFailure });
-  await runParts(parts, onFailure, invocation.signal);
-  if (options.binlogsOnly !== true) await measure(context, startedAt);
-  return failures.length === 0 ? 0 : exitStatusOf(failures[0]);
+  const parts = partsOf(options, context, (media) => ({ invocation, onFailure: failureOf(media) }));
+  await runParts(
+    parts.map((part) => record.timed(part)),
+    (error, { name }) => failureOf(name)(error),
+    invocation.signal,
+  );
+  if (options.binlogsOnly !== true) await measure(context, record.startedAt);
+  return record.first === undefined ? 0 : exitStatusOf(record.first.error);
 }
 
 async function measure({ config, log }: Context, startedAt: Date): Promise<void> {
@@ -94,14 +121,18 @@ async function measure({ config, log }: Context, startedAt: Date): Promise<void>
   }
 }
 
-function partsOf(request: BackupOptions, context: Context, options: PartOptions): Part[] {
+function partsOf(request: BackupOptions, context: Context, optionsOf: (media: Media) => PartOptions): Part[] {
   const { runType, only, binlogsOnly } = request;
   const wanted = binlogsOnly === true ? "binlog" : only;
   const { source, mysql } = context.config;
   const configured: readonly [Media, boolean, () => Part][] = [
-    ["files", source.directories.length > 0, () => filesPart(runType, context, options)],
-    ["mysql", source.mysql, () => mysqlPart(request, context, options)],
-    ["binlog", mysql !== undefined, () => binlogPart(request, context, { ...options, isWanted: wanted === "binlog" })],
+    ["files", source.directories.length > 0, () => filesPart(runType, context, optionsOf("files"))],
+    ["mysql", source.mysql, () => mysqlPart(request, context, optionsOf("mysql"))],
+    [
+      "binlog",
+      mysql !== undefined,
+      () => binlogPart(request, context, { ...optionsOf("binlog"), isWanted: wanted === "binlog" }),
+    ],
   ];
   const parts = configured.filter(([media, isOn]) => isOn && (wanted === undefined || wanted === media));
   if (parts.length === 0) throw nothingToDo(context.config, wanted);

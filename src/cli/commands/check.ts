@@ -7,7 +7,7 @@ import { isBroken } from "../../domain/soundness.ts";
 import { driftFinding, type Finding, look, probeDestination } from "../../job/check.ts";
 import { compress } from "../../modifier/compress.ts";
 import { openGpg } from "../../modifier/gpg.ts";
-import { openContext, openDestination, shelfOf } from "../context.ts";
+import { type Context, openContext, openDestination, shelfOf } from "../context.ts";
 import { exitStatusOf } from "../exit-status.ts";
 import { findingTable, jsonOf } from "../finding-row.ts";
 import type { Invocation } from "../invocation.ts";
@@ -21,11 +21,31 @@ const LATE_SECONDS = 36 * 3600;
 /** Less than this many of the newest copies' sizes free is worth a word. */
 const ROOM_FACTOR = 2;
 
+export type CheckOptions = {
+  readonly json?: true;
+  readonly nagios?: true;
+  readonly warning?: readonly string[];
+  readonly critical?: readonly string[];
+};
+
 /** Look whether the next backup and the next restore would work; changes nothing that stays. */
-export async function check({ json }: { readonly json?: true }, invocation: Invocation): Promise<number> {
-  const { terminal, signal } = invocation;
-  const { config, log, warnings } = await openContext(invocation);
-  const findings: Finding[] = [
+export async function check(options: CheckOptions, invocation: Invocation): Promise<number> {
+  if (options.nagios === true) return (await import("./nagios.ts")).nagios(options, invocation);
+  const { terminal } = invocation;
+  const findings = await findingsOf(await openContext(invocation), invocation);
+  if (options.json === true) {
+    terminal.print(JSON.stringify(findings.map(jsonOf), null, 2));
+  } else {
+    terminal.print(findingTable(findings).join("\n"));
+  }
+  const failed = findings.find(({ result }) => result === "failed");
+  return failed === undefined ? 0 : exitStatusOf(failed.error);
+}
+
+/** Everything that is looked at. */
+export async function findingsOf({ config, log, warnings }: Context, invocation: Invocation): Promise<Finding[]> {
+  const { signal } = invocation;
+  return [
     { name: "config", result: "ok", detail: config.path },
     ...warnings.map((detail): Finding => ({ name: "config", result: "warning", detail })),
     ...(await lookAtPause(config)),
@@ -37,13 +57,6 @@ export async function check({ json }: { readonly json?: true }, invocation: Invo
     await look("encryption", () => lookAtEncryption(config, signal)),
     ...(await lookAtDestination(config, signal)),
   ];
-  if (json === true) {
-    terminal.print(JSON.stringify(findings.map(jsonOf), null, 2));
-  } else {
-    terminal.print(findingTable(findings).join("\n"));
-  }
-  const failed = findings.find(({ result }) => result === "failed");
-  return failed === undefined ? 0 : exitStatusOf(failed.error);
 }
 
 /** Only where there is something to say. */

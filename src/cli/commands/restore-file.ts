@@ -9,6 +9,7 @@ import { restoreFile as restore, type StoredCopy } from "../../job/restore-file.
 import { explainUnpacking, extractCommand, isNotInArchive, openTar } from "../../source/tar.ts";
 import { openContext, openDestination } from "../context.ts";
 import { decodingOf } from "../decoding.ts";
+import { tellRestore } from "../exporting.ts";
 import { findListed } from "../find-copies.ts";
 import type { Invocation } from "../invocation.ts";
 import { progressOn } from "../progress.ts";
@@ -28,7 +29,9 @@ export async function restoreFile(
   invocation: Invocation,
 ): Promise<number> {
   const { terminal, signal } = invocation;
-  const { config, log } = await openContext(invocation);
+  const context = await openContext(invocation);
+  const { config, log } = context;
+  const startedAt = new Date();
   const { destination, copy, warning } = await find(typed, config, signal);
   if (warning !== undefined) log.warn(warning);
   await using _destination = destination;
@@ -48,6 +51,7 @@ export async function restoreFile(
     isMissing: isNotInArchive,
   });
   log.info(`restored "${copy.key}" into ${resolve(dst)}`);
+  await tellRestore(context, { part: "files", startedAt }, invocation);
   return 0;
 }
 

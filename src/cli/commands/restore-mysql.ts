@@ -21,6 +21,7 @@ import {
 import { freeBytesAt, spaceWarnings } from "../../job/space.ts";
 import { type Context, openContext, openDestination } from "../context.ts";
 import { exitStatusOf } from "../exit-status.ts";
+import { tellRestore } from "../exporting.ts";
 import { findMysql, isKept } from "../find-mysql.ts";
 import type { Invocation } from "../invocation.ts";
 import { mysqlBinaries, mysqlParts } from "../mysql-reading.ts";
@@ -45,6 +46,7 @@ const USUAL_DATADIR = "/var/lib/mysql";
 /** Restore a MySQL copy with everything it needs, and tell what is left to do. */
 export async function restoreMysql(options: RestoreMysqlOptions, invocation: Invocation): Promise<number> {
   const { signal } = invocation;
+  const startedAt = new Date();
   const context = await openContext(invocation);
   const { config, log } = context;
   await using destination = await openDestination(config);
@@ -72,6 +74,7 @@ export async function restoreMysql(options: RestoreMysqlOptions, invocation: Inv
   for (const warning of [...request.plan.warnings, ...spaceWarnings(request.plan, free)]) log.warn(warning);
   const facts = await restore(request, await placeOf(target, options, signal));
   tell({ copy, target, facts }, options, { context, invocation });
+  await tellRestore(context, { part: "mysql", startedAt }, invocation);
   return 0;
 }
 

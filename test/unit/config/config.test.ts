@@ -81,7 +81,10 @@ describe("parseConfig() with the predecessor's file", () => {
         xtrabackupBinary: "/opt/percona/bin/xtrabackup",
         xbstreamBinary: "/opt/percona/bin/xbstream",
       },
-      export: { transport: "datadog", appKey: expect.anything(), apiKey: expect.anything() },
+      export: {
+        metrics: { transport: "datadog", host: "127.0.0.1", port: 8125, keys: [expect.anything(), expect.anything()] },
+        webhook: undefined,
+      },
       run: {
         idleSeconds: 3600,
         measuresLog: "/var/log/twindb-backup-measures.log",

@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
+import type { Media } from "../../../src/domain/copy.ts";
 import { INTERVALS } from "../../../src/domain/interval.ts";
 import { runParts, WAIT_SECONDS } from "../../../src/job/run.ts";
 
-function part(name: string, ran: string[], fail?: Error) {
+function part(name: Media, ran: string[], fail?: Error) {
   return {
     name,
     async run() {
@@ -26,7 +27,7 @@ test("runParts() ends with the reason of an abort, and starts nothing after it",
   const ran: string[] = [];
   const failures: unknown[] = [];
   const stop = {
-    name: "stop",
+    name: "mysql" as const,
     run() {
       controller.abort(new Error("enough"));
       return Promise.reject(new Error("broken pipe"));
