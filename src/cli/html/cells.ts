@@ -30,3 +30,9 @@ export function sizeOf(bytes: number | undefined): string {
 export function durationOf(seconds: number | undefined): string {
   return seconds === undefined ? "" : clockSeconds(seconds);
 }
+
+/** A moment to the minute, with its seconds on a closer look. */
+export function minuteOf(at: Date): Html {
+  const text = humanTime(at);
+  return html`<time datetime="${at.toISOString()}" title="${text}">${text.slice(0, 16)}</time>`;
+}

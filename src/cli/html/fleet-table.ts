@@ -1,12 +1,12 @@
-import type { SubjectView } from "../../domain/fleet.ts";
-import { humanBytes, humanTime } from "../../domain/human.ts";
+import type { Point, SubjectView } from "../../domain/fleet.ts";
+import { humanBytes } from "../../domain/human.ts";
 import { type FleetHost, type FleetState, nameOfSubject, notesOf, stateOfHost, stateOfSubject } from "../fleet-rows.ts";
-import { barsOf, drawBars, SMALL } from "./bars.ts";
-import { ageOf, durationOf, pill, sizeOf, trendOf } from "./cells.ts";
-import { type Html, html } from "./html.ts";
+import { barsOf, chartedPoints, drawBars, SMALL } from "./bars.ts";
+import { ageOf, durationOf, minuteOf, pill, sizeOf, trendOf } from "./cells.ts";
+import { Html, html } from "./html.ts";
 
 /** One cell. `sort` is what it is sorted by where that is not its text. */
-type Cell = { readonly content: Html | string; readonly sort?: string | number };
+type Cell = { readonly content: Html | string | undefined; readonly sort?: string | number };
 
 type Column = {
   readonly title: string;
@@ -52,10 +52,7 @@ const COLUMNS: readonly Column[] = [
   {
     title: "Recoverable until",
     isNumeric: true,
-    cell: ({ window }) => ({
-      content: window === undefined ? "" : humanTime(window.to),
-      sort: window?.to.getTime() ?? "",
-    }),
+    cell: ({ window }) => ({ content: window && minuteOf(window.to), sort: window?.to.getTime() ?? "" }),
   },
 ];
 
@@ -74,22 +71,17 @@ function stateCell(subject: SubjectView): Html {
   return notes === "" ? pill(state) : html`${pill(state)} <span class="note">${notes}</span>`;
 }
 
-function chart(
-  subject: SubjectView,
-  what: string,
-  valueOf: (point: SubjectView["points"][number]) => number | undefined,
-) {
-  const bars = barsOf(subject.points.slice(-SMALL.most), valueOf);
+function chart(subject: SubjectView, what: string, valueOf: (point: Point) => number | undefined) {
+  const [first] = chartedPoints(subject.points);
+  const bars = barsOf(first?.points.slice(-SMALL.most) ?? [], valueOf);
   if (bars.every(({ value }) => value === undefined)) return "";
-  return drawBars(bars, SMALL, `${what} of the last ${bars.length} copies`);
+  return drawBars(bars, SMALL, `${what} of the last ${bars.length} ${first?.what ?? ""}`);
 }
 
 /** Every thing that is backed up, one line each; hosts of which nothing is known have a line too. */
 export function fleetTable(hosts: readonly FleetHost[], now: Date): Html {
   const heads = [html`<th><button type="button">Host</button></th>`, ...COLUMNS.map(head)];
-  const rows = hosts.flatMap((host) =>
-    host.subjects.length === 0 ? [emptyRow(host)] : host.subjects.map((subject) => row(host, subject, now)),
-  );
+  const rows = worstFirst(hosts).flatMap((host) => rowsOf(host, now));
   return html`<div class="card"><table class="fleet"><thead><tr>${heads}</tr></thead>
 <tbody>
 ${rows}</tbody></table></div>`;
@@ -109,7 +101,7 @@ function row(host: FleetHost, subject: SubjectView, now: Date): Html {
 }
 
 function cellOf(title: string, look: string | undefined, { content, sort }: Cell): Html {
-  const isNothing = content === "";
+  const isNothing = content === undefined || content === "" || (content instanceof Html && content.text === "");
   const classes = [look, isNothing ? "none" : undefined].filter((name) => name !== undefined).join(" ");
   const sorted = sort === undefined ? undefined : html` data-v="${sort}"`;
   return html`<td${classes === "" ? undefined : html` class="${classes}"`} data-name="${title}"${sorted}>${content}</td>`;
@@ -117,14 +109,22 @@ function cellOf(title: string, look: string | undefined, { content, sort }: Cell
 
 function hostCell(host: FleetHost): Html {
   const paused = host.pausedUntil === undefined ? undefined : html` ${pill("paused")}`;
-  return html`<td class="wrap"><a href="#${anchorOf(host)}">${host.host}</a>${paused}</td>`;
+  return html`<td class="host"><a href="#${anchorOf(host)}">${host.host}</a>${paused}</td>`;
 }
 
-function emptyRow(host: FleetHost): Html {
-  const state: FleetState = stateOfHost(host);
+/** A host or a status of which there is nothing to show but how it is. */
+function bareRow(host: FleetHost, state: FleetState, what = ""): Html {
   const rest = COLUMNS.slice(2).map(() => html`<td class="none" data-v=""></td>`);
-  return html`<tr data-host="${host.host}" data-state="${state}">${hostCell(host)}<td class="none"></td><td class="wrap" data-v="${state}">${pill(state)}</td>${rest}</tr>
+  return html`<tr data-host="${host.host}" data-state="${state}">${hostCell(host)}<td class="${what === "" ? "none" : "wrap"}" data-name="What">${what}</td><td class="wrap" data-name="State" data-v="${state}">${pill(state)}</td>${rest}</tr>
 `;
+}
+
+function rowsOf(host: FleetHost, now: Date): Html[] {
+  const rows = [
+    ...host.troubles.map(({ kind, media }) => bareRow(host, kind, `${media} status`)),
+    ...host.subjects.map((subject) => row(host, subject, now)),
+  ];
+  return rows.length === 0 ? [bareRow(host, stateOfHost(host))] : rows;
 }
 
 /** Where a host's section is; names of hosts may hold anything. */
@@ -135,4 +135,12 @@ export function anchorOf({ host }: FleetHost): string {
 /** The sum of everything, for the head of the page. */
 export function storedOf(hosts: readonly FleetHost[]): string {
   return humanBytes(hosts.flatMap(({ subjects }) => subjects).reduce((sum, { storedBytes }) => sum + storedBytes, 0));
+}
+
+const SEVERITY: readonly FleetState[] = ["unreadable", "broken", "recovered", "late", "empty", "ok"];
+
+/** Hosts by what they need. */
+export function worstFirst(hosts: readonly FleetHost[]): FleetHost[] {
+  const rank = (host: FleetHost) => SEVERITY.indexOf(stateOfHost(host));
+  return hosts.toSorted((left, right) => rank(left) - rank(right));
 }

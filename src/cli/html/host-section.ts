@@ -2,7 +2,7 @@ import type { Point, SubjectView } from "../../domain/fleet.ts";
 import { clockSeconds, humanBytes, humanTime } from "../../domain/human.ts";
 import { explainShortly } from "../explain.ts";
 import { type FleetHost, gapTexts, nameOfSubject, stateOfHost, stateOfSubject } from "../fleet-rows.ts";
-import { barsOf, drawBars, LARGE } from "./bars.ts";
+import { barsOf, chartedPoints, drawBars, LARGE } from "./bars.ts";
 import { durationOf, pill, sizeOf } from "./cells.ts";
 import { anchorOf } from "./fleet-table.ts";
 import { type Html, html } from "./html.ts";
@@ -30,7 +30,7 @@ function subjectSection({ host }: FleetHost, subject: SubjectView): Html {
   const reach = window && html`<p>Recoverable from ${humanTime(window.from)} to ${humanTime(window.to)}.</p>`;
   return html`<section class="subject"><h3>${nameOfSubject(subject)} ${pill(stateOfSubject(subject))}</h3>
 ${reach}${gapTexts(subject).map((text) => html`<p class="note">Gap ${text}</p>`)}
-<div class="charts">${figure(subject, "Sizes", { valueOf: ({ bytes }) => bytes, textOf: humanBytes })}${figure(subject, "Durations", { valueOf: ({ seconds }) => seconds, textOf: clockSeconds })}</div>
+<div class="charts">${chartedPoints(points).map(figures)}</div>
 <div class="scroll"><table><thead><tr><th>Taken</th><th>Run</th><th class="r">Size</th><th class="r">Took</th><th>State</th><th>Copy</th></tr></thead>
 <tbody>${points.slice(-LISTED).toReversed().map(pointRow)}</tbody></table></div>
 ${more || undefined}</section>
@@ -42,12 +42,21 @@ type Measured = {
   readonly textOf: (value: number) => string;
 };
 
-function figure({ points }: SubjectView, title: string, { valueOf, textOf }: Measured): Html | undefined {
+type Charted = ReturnType<typeof chartedPoints>[number];
+
+function figures(charted: Charted): (Html | undefined)[] {
+  return [
+    figure(charted, "Sizes", { valueOf: ({ bytes }) => bytes, textOf: humanBytes }),
+    figure(charted, "Durations", { valueOf: ({ seconds }) => seconds, textOf: clockSeconds }),
+  ];
+}
+
+function figure({ points, what }: Charted, title: string, { valueOf, textOf }: Measured): Html | undefined {
   const bars = barsOf(points.slice(-LARGE.most), valueOf);
   const values = bars.flatMap(({ value }) => value ?? []);
   if (values.length < 2) return undefined;
   const range = `${textOf(Math.min(...values))} to ${textOf(Math.max(...values))}`;
-  const caption = `${title} of the last ${bars.length} copies, ${range}`;
+  const caption = `${title} of the last ${bars.length} ${what}, ${range}`;
   return html`<figure><figcaption>${caption}</figcaption>${drawBars(bars, LARGE, caption)}</figure>`;
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { humanTime } from "../../domain/human.ts";
 import { type FleetHost, type FleetState, stateOfHost } from "../fleet-rows.ts";
-import { fleetTable, storedOf } from "./fleet-table.ts";
+import { fleetTable, storedOf, worstFirst } from "./fleet-table.ts";
 import { hostSection } from "./host-section.ts";
 import { Html, html } from "./html.ts";
 import { SCRIPT } from "./script.ts";
@@ -37,7 +37,7 @@ ${tiles(hosts)}
 ${hosts.length === 0 ? html`<p>There are no copies.</p>` : fleetTable(hosts, now)}
 <p class="note legend"><span><i></i>copy</span><span><i class="increment"></i>increment</span><span><i class="broken"></i>broken</span></p>
 <h2>Hosts</h2>
-${hosts.map(hostSection)}</main>`;
+${worstFirst(hosts).map(hostSection)}</main>`;
 }
 
 function policy(): string {

@@ -6,7 +6,7 @@ export const STYLE = `
 --ok:#6fd39c;--okbg:#173326;--warn:#f0c060;--warnbg:#3a2e12;--bad:#ff8a80;--badbg:#43201e;--none:#98a4b3;--nonebg:#262e39}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--bg);color:var(--text);font:15px/1.45 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
-main{max-width:1440px;margin:0 auto;padding:28px 24px 64px}
+main{max-width:1520px;margin:0 auto;padding:28px 24px 64px}
 h1{font-size:26px;margin:0;letter-spacing:-.01em}
 h2{font-size:19px;margin:40px 0 12px}
 h3{font-size:15px;margin:0;font-weight:600}
@@ -22,11 +22,12 @@ code,.key{font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;ove
 input[type=search]{font:inherit;color:inherit;background:var(--card);border:1px solid var(--line);border-radius:8px;padding:7px 11px;width:260px}
 .card{background:var(--card);border:1px solid var(--line);border-radius:10px;overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{padding:8px 12px;text-align:left;vertical-align:middle;white-space:nowrap}
+th,td{padding:8px 10px;text-align:left;vertical-align:middle;white-space:nowrap}
 thead th{font-size:12.5px;font-weight:600;color:var(--soft);border-bottom:1px solid var(--line)}
 tbody tr+tr td{border-top:1px solid var(--line)}
 td.r,th.r{text-align:right}
-td.wrap{white-space:normal;overflow-wrap:anywhere;min-width:120px}
+td.wrap{white-space:normal;overflow-wrap:anywhere;min-width:110px}
+td.host{white-space:normal;overflow-wrap:anywhere;min-width:170px;max-width:260px;font-weight:550}
 th button{all:unset;cursor:pointer}
 th button:focus-visible,summary:focus-visible,a:focus-visible{outline:2px solid var(--bar);outline-offset:2px;border-radius:3px}
 th[aria-sort=ascending] button::after{content:" \\2191"}
