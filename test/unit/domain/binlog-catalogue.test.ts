@@ -187,7 +187,7 @@ test("expiredBinlogs() removes by age what no copy needs, but the newest log", (
 });
 
 test("expiredBinlogs() leaves what is preserved, and everything when the clock is behind", () => {
-  const logs = [1, 2, 3, 4].map((number) => hour(number, number === 2 ? { preserved: true } : {}));
+  const logs = [1, 2, 3, 4].map((number) => hour(number, number === 2 ? { preservedUntil: "forever" } : {}));
   expect(names(expiredBinlogs(catalogueOf(logs), { copies: [], ...OLD }))).toBe("13");
   const future = [...logs, binlogCopy(5, at(22, 1))];
   expect(expiredBinlogs(catalogueOf(future), { copies: [], ...OLD })).toEqual([]);
