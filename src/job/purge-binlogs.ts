@@ -59,7 +59,7 @@ export async function purgeBinlogs(purge: Purge): Promise<Purged | undefined> {
   const facts = { ...purge, peers, flavour: listing.flavour, doubts: archive.doubts };
   const found = await oldestGoners(purge, { listing, open, archive, facts });
   if (purge.isDry || found.logs.length === 0) return found;
-  return await carryOut(purge, found);
+  return carryOut(purge, found);
 }
 
 type Archive = { readonly copies: readonly BinlogCopy[]; readonly doubts: PurgeFacts["doubts"] };

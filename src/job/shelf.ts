@@ -56,7 +56,7 @@ export async function storeCopy<M extends Media>(
     }
     return withCopy(now, copy);
   };
-  return await shelf.status.update(add, { signal }).catch(async (error: unknown) => {
+  return shelf.status.update(add, { signal }).catch(async (error: unknown) => {
     // Any other failure leaves a whole copy with a manifest, which the next run records.
     if (refusal !== undefined) await cleanUp((options) => removeObject(shelf, copy.key, options));
     throw error;
