@@ -29,8 +29,8 @@ export function isSameLog(copy: BinlogCopy, log: ClosedLog, head: LogHead): bool
   if (copy.log?.previousGtid !== undefined && head.previousGtid !== undefined) {
     return copy.log.previousGtid === head.previousGtid;
   }
-  // Of the predecessor's copies only the time of the first event is known.
-  return head.createdAt === undefined || head.createdAt.getTime() === copy.createdAt.getTime();
+  // Of a copy of the predecessor's only the time of its first event is known, or when it was stored where its record was lost.
+  return head.createdAt === undefined || head.createdAt <= copy.createdAt;
 }
 
 /** Whether a log, of which nothing is archived yet, can come after the last archived one of a timeline. */

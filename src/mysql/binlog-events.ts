@@ -4,7 +4,14 @@ import type { BinlogEnd, BinlogFacts } from "../domain/binlog.ts";
 import { BackupError } from "../domain/errors.ts";
 import { formatDomainGtid } from "../domain/gtid-position.ts";
 import type { ByteStream } from "../lib/bytes.ts";
-import { EVENT, type LogFormat, readFormat, readGtidList, readPreviousGtids } from "./binlog-bodies.ts";
+import {
+  EVENT,
+  isFormatChecked,
+  type LogFormat,
+  readFormat,
+  readGtidList,
+  readPreviousGtids,
+} from "./binlog-bodies.ts";
 import { type BinlogEvent, Transactions } from "./binlog-transactions.ts";
 
 /** A complete transaction of a log; DDL is one as well. */
@@ -283,17 +290,20 @@ export class BinlogScanner {
   #take(current: Current): void {
     const kept = Buffer.concat(current.kept);
     const header = isOfHead(current.type) ? HEADER : 0;
-    if (current.type === EVENT.format) this.#takeFormat(current, kept.subarray(header));
-    const isChecked = this.#format?.checksums === true;
+    const isChecked = this.#endsWithChecksum(current, kept.subarray(header));
     if (isChecked && current.tail.readUInt32LE(0) !== current.crc) {
-      if (current.type === EVENT.format) this.#format = undefined;
       this.#damage = { offset: current.start, what: "an event does not match its checksum" };
       return;
     }
+    if (current.type === EVENT.format) this.#takeFormat(current, kept.subarray(header));
     if (isEncryption(current)) throw new EncryptedLogError(this.#name);
     const isWhole = kept.length === header + current.length - HEADER;
     const body = kept.subarray(header, isChecked && isWhole ? kept.length - 4 : kept.length);
     this.#look({ ...current, end: current.start + current.length, body }, kept);
+  }
+
+  #endsWithChecksum({ type }: Current, body: Buffer): boolean {
+    return type === EVENT.format ? isFormatChecked(body) : this.#format?.checksums === true;
   }
 
   #takeFormat(current: Current, body: Buffer): void {
