@@ -22,7 +22,7 @@ export type LogServer = {
 };
 
 /** Whether an archived log is the one that a server has under the same name: names come again after a reset. */
-export function isSameLog(copy: BinlogCopy, log: ClosedLog, head: LogHead): boolean {
+function isSameLog(copy: BinlogCopy, log: ClosedLog, head: LogHead): boolean {
   if (copy.rawBytes !== undefined && copy.rawBytes !== log.bytes) return false;
   if (copy.log !== undefined && head.head !== undefined) return copy.log.head === head.head;
   if (copy.log?.previousGtid !== undefined && head.previousGtid !== undefined) {

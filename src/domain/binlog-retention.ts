@@ -31,7 +31,7 @@ export function expiredBinlogs(catalogue: BinlogCatalogue, { copies, days, now }
 }
 
 /** The timeline that was written to last. */
-export function newestTimeline({ timelines }: BinlogCatalogue): Timeline | undefined {
+function newestTimeline({ timelines }: BinlogCatalogue): Timeline | undefined {
   const lastAt = ({ logs }: Timeline): number => logs.at(-1)?.createdAt.getTime() ?? 0;
   return timelines.reduce<Timeline | undefined>(
     (newest, timeline) => (newest === undefined || lastAt(timeline) >= lastAt(newest) ? timeline : newest),

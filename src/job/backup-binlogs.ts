@@ -25,7 +25,7 @@ import {
 } from "./workshop.ts";
 
 /** What a run of a log's source learned. */
-export type LogCapture = BinlogScan & { readonly tool: string };
+type LogCapture = BinlogScan & { readonly tool: string };
 
 /** A server's binary logs, oldest first; the last one is being written to. */
 export type LogListing = {
