@@ -121,7 +121,10 @@ async function planArchive(
   const { uuid, logs: closed } = listing;
   const catalogue = catalogueOf(before.status.copies, before.doubts);
   const timeline = await timelineOf({ uuid, closed, headOf: backup.server.headOf }, catalogue);
-  const isGone = ({ key }: BinlogCopy): boolean => before.doubts.get(key) === "gone";
+  // Of a record of the predecessor there may be several objects, none of which is named like it.
+  const there = new Set(before.objects.map(({ key }) => withoutSuffixes(key)));
+  const isGone = ({ key }: BinlogCopy): boolean =>
+    before.doubts.get(key) === "gone" && !there.has(withoutSuffixes(key));
   const gone = new Map((timeline?.logs ?? []).filter(isGone).map((copy) => [copy.name, copy]));
   const logs = logsToCopy(closed, timeline, new Set(gone.keys()));
   if (logs.length === 0) return undefined;
