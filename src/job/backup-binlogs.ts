@@ -26,7 +26,7 @@ import {
 } from "./workshop.ts";
 
 /** What a run of a log's source learned. */
-export type LogCapture = BinlogScan & { readonly tool: string };
+type LogCapture = BinlogScan & { readonly tool: string };
 
 /** A server's binary logs, oldest first; the last one is being written to. */
 export type LogListing = {
@@ -132,7 +132,10 @@ async function planArchive(
   const { uuid, serverId, logs: closed } = listing;
   const catalogue = catalogueOf(before.status.copies, before.doubts);
   const timeline = await timelineOf({ uuid, serverId, closed, headOf: backup.server.headOf }, catalogue);
-  const isGone = ({ key }: BinlogCopy): boolean => before.doubts.get(key) === "gone";
+  // Of a record of the predecessor there may be several objects, none of which is named like it.
+  const there = new Set(before.objects.map(({ key }) => withoutSuffixes(key)));
+  const isGone = ({ key }: BinlogCopy): boolean =>
+    before.doubts.get(key) === "gone" && !there.has(withoutSuffixes(key));
   const gone = new Map((timeline?.logs ?? []).filter(isGone).map((copy) => [copy.name, copy]));
   const logs = logsToCopy(closed, timeline, new Set(gone.keys()));
   if (logs.length === 0) return undefined;

@@ -76,7 +76,7 @@ test("recoverableWindow() ends before a log that is missing", () => {
   expect(names(window?.logs ?? [])).toBe("12");
   expect(window?.to).toEqual(at(1, 3));
   expect(window?.gaps.map(describeGap)).toEqual([
-    'from "mysql-bin.000002" to "mysql-bin.000005": 2 in between were purged before a run could copy them',
+    'between "mysql-bin.000002" and "mysql-bin.000005": 2 were purged before a run could copy them',
   ]);
 });
 
