@@ -1,3 +1,4 @@
+import type { BinlogFacts } from "./binlog.ts";
 import type { Interval } from "./interval.ts";
 import type { Key } from "./key.ts";
 
@@ -118,8 +119,10 @@ export type BinlogCopy = StoredFacts & {
   readonly createdAt: Date;
   readonly serverUuid: string | undefined;
   readonly serverVersion: string | undefined;
-  /** GTIDs that the log holds. */
+  /** GTIDs of the transactions in the log: a set (MySQL), or the last one of each domain (MariaDB); `undefined` without any. */
   readonly gtid: string | undefined;
+  /** What reading it through found out; `undefined` for a copy of the predecessor. */
+  readonly log: BinlogFacts | undefined;
 };
 
 /** One stored copy; told apart by `media`, then `kind`. */
