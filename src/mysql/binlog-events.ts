@@ -1,0 +1,317 @@
+import { createHash } from "node:crypto";
+import { crc32 } from "node:zlib";
+import type { BinlogEnd, BinlogFacts } from "../domain/binlog.ts";
+import { BackupError } from "../domain/errors.ts";
+import { formatDomainGtid } from "../domain/gtid-position.ts";
+import type { ByteStream } from "../lib/bytes.ts";
+import { EVENT, type LogFormat, readFormat, readGtidList, readPreviousGtids } from "./binlog-bodies.ts";
+import { type BinlogEvent, Transactions } from "./binlog-transactions.ts";
+
+/** A complete transaction of a log; DDL is one as well. */
+export type BinlogTransaction = {
+  /** Such as `3e11fa47-…:5`, `3e11fa47-…:tag:5` or `0-1-5`; `undefined` where the server writes none. */
+  readonly gtid: string | undefined;
+  /** Microseconds since 1970: of the commit where the event tells it (MySQL 8), else the second of its last event. */
+  readonly at: number;
+  /** Offset of its first event, and the one behind its last. */
+  readonly start: number;
+  readonly end: number;
+};
+
+/** Why a log cannot be read on from a place. */
+export type BinlogDamage = {
+  /** Where the first event that is not whole begins. */
+  readonly offset: number;
+  /** What is wrong, such as `an event does not match its checksum`. */
+  readonly what: string;
+};
+
+/** What a log holds. */
+export type BinlogScan = {
+  readonly log: BinlogFacts;
+  /** Time of the first event: when the server began to write the log. */
+  readonly createdAt: Date;
+  readonly serverVersion: string;
+  /** See `BinlogCopy`. */
+  readonly gtid: string | undefined;
+  /** All bytes, also those behind the damage. */
+  readonly bytes: number;
+  /** `undefined` when each event is there, follows the one before it and matches its checksum. */
+  readonly damage: BinlogDamage | undefined;
+};
+
+export type ScanOptions = {
+  /** Told each transaction, in order. */
+  readonly onTransaction?: (transaction: BinlogTransaction) => void;
+};
+
+const MAGIC = Buffer.from([0xfe, 0x62, 0x69, 0x6e]);
+const ENCRYPTED_MAGIC = Buffer.from([0xfd, 0x62, 0x69, 0x6e]);
+const HEADER = 19;
+const IN_USE = 1;
+
+/** Longest event that is kept whole: GTIDs of many servers. */
+const LIMIT_BYTES = 64 * 1024 * 1024;
+
+/** As much of a statement as tells a COMMIT from others, behind the variables it is run with. */
+const STATEMENT_BYTES = 16 * 1024;
+
+const WHOLE = new Set<number>([
+  EVENT.format,
+  EVENT.gtid,
+  EVENT.anonymous,
+  EVENT.taggedGtid,
+  EVENT.previousGtids,
+  EVENT.mariadbGtid,
+  EVENT.mariadbGtidList,
+]);
+
+/** Events that are about the log itself. */
+const HEAD = new Set<number>([EVENT.format, EVENT.previousGtids, EVENT.mariadbGtidList, EVENT.mariadbCheckpoint]);
+
+/** The events that a server ends a log with. */
+const LAST: ReadonlyMap<number, BinlogEnd> = new Map([
+  [EVENT.rotate, "rotated"],
+  [EVENT.stop, "stopped"],
+]);
+
+/** The header of the event that is being read, and what was seen of its body. */
+type Current = {
+  readonly start: number;
+  readonly type: number;
+  readonly at: number;
+  readonly server: number;
+  readonly length: number;
+  readonly flags: number;
+  /** Bytes of the body still to come; the checksum is part of it. */
+  left: number;
+  crc: number;
+  /** The last four bytes seen. */
+  tail: Buffer;
+  /** As much of the body as is wanted. */
+  readonly kept: Buffer[];
+  keep: number;
+};
+
+/**
+ * Reads a binary log as it passes, and proves it whole: every event is there, follows the one before it and matches its checksum.
+ * Memory does not grow with the log. Bytes behind the first damage are counted and not looked at.
+ * @throws {BackupError} DATA_DAMAGED when these bytes are no binary log that can be read, from `push()` or `finish()`.
+ */
+export class BinlogScanner {
+  readonly #name: string;
+  readonly #transactions: Transactions;
+  readonly #head = createHash("sha256");
+  #pending = Buffer.alloc(0);
+  #bytes = 0;
+  #offset = 0;
+  #current: Current | undefined;
+  #format: LogFormat | undefined;
+  #createdAt = 0;
+  #lastAt = 0;
+  #serverId = 0;
+  #inUse = false;
+  #previousGtid: string | undefined;
+  #firstOffset = 0;
+  #end: BinlogEnd = "open";
+  #damage: BinlogDamage | undefined;
+
+  /** @param name of the log, for errors. */
+  constructor(name: string, { onTransaction }: ScanOptions = {}) {
+    this.#name = name;
+    this.#transactions = new Transactions(({ gtid, number, source, ...rest }) => {
+      const text = gtid === undefined ? source && `${source}:${number}` : formatDomainGtid(gtid);
+      onTransaction?.({ ...rest, gtid: text });
+    }, onTransaction !== undefined);
+  }
+
+  push(chunk: Uint8Array): void {
+    this.#bytes += chunk.length;
+    for (let at = 0; at < chunk.length && this.#damage === undefined; ) {
+      at += this.#current === undefined ? this.#readHeader(chunk, at) : this.#readBody(this.#current, chunk, at);
+    }
+  }
+
+  /** All bytes were pushed. */
+  finish(): BinlogScan {
+    const format = this.#format;
+    if (this.#damage === undefined) this.#findCut();
+    if (format === undefined) throw this.#refused(this.#damage?.what ?? "it is empty");
+    const { endOffset, count, gtid, firstAt, lastAt, isInside } = this.#transactions.finish();
+    const isTorn = this.#damage !== undefined || isInside;
+    return {
+      log: {
+        flavour: format.flavour,
+        serverId: this.#serverId,
+        head: this.#head.digest("hex").slice(0, 32),
+        checksums: format.checksums,
+        firstOffset: this.#firstOffset,
+        endOffset: Math.max(endOffset, this.#firstOffset),
+        end: isTorn ? "torn" : this.#end,
+        inUse: this.#inUse,
+        transactions: count,
+        lastAt: new Date(Math.max(this.#lastAt, this.#createdAt) * 1000),
+        firstCommitAt: dateOf(firstAt),
+        lastCommitAt: dateOf(lastAt),
+        previousGtid: this.#previousGtid,
+      },
+      createdAt: new Date(this.#createdAt * 1000),
+      serverVersion: format.serverVersion,
+      gtid,
+      bytes: this.#bytes,
+      damage: this.#damage,
+    };
+  }
+
+  #findCut(): void {
+    const isInside = this.#current !== undefined || this.#pending.length > 0;
+    if (isInside) this.#damage = { offset: this.#offset, what: "it ends in the middle of an event" };
+  }
+
+  #refused(what: string): BackupError {
+    return new BackupError("DATA_DAMAGED", `Cannot read "${this.#name}" as a binary log: ${what}`);
+  }
+
+  /** Collect the magic bytes or the header of an event. @returns how many bytes were taken. */
+  #readHeader(chunk: Uint8Array, at: number): number {
+    const wanted = this.#offset === 0 ? MAGIC.length : HEADER;
+    const taken = Math.min(wanted - this.#pending.length, chunk.length - at);
+    this.#pending = Buffer.concat([this.#pending, chunk.subarray(at, at + taken)]);
+    if (this.#pending.length < wanted) return taken;
+    const header = this.#pending;
+    this.#pending = Buffer.alloc(0);
+    if (this.#offset === 0) this.#checkMagic(header);
+    else this.#begin(header);
+    return taken;
+  }
+
+  #checkMagic(magic: Buffer): void {
+    if (magic.equals(ENCRYPTED_MAGIC)) throw this.#refused("the server has encrypted it");
+    if (!magic.equals(MAGIC)) throw this.#refused("it does not begin like one");
+    this.#head.update(magic);
+    this.#offset = MAGIC.length;
+  }
+
+  #begin(header: Buffer): void {
+    const type = header.readUInt8(4);
+    if (this.#format === undefined && type !== EVENT.format) throw this.#refused("its first event describes no format");
+    const length = header.readUInt32LE(9);
+    const what = this.#misplaced(length, header.readUInt32LE(13));
+    if (what !== undefined) {
+      this.#damage = { offset: this.#offset, what };
+      return;
+    }
+    const flags = header.readUInt16LE(17);
+    // A server computes the checksum before it marks the log as open.
+    if (type === EVENT.format) header.writeUInt16LE(flags & ~IN_USE, 17);
+    this.#current = {
+      start: this.#offset,
+      type,
+      at: header.readUInt32LE(0),
+      server: header.readUInt32LE(5),
+      length,
+      flags,
+      left: length - HEADER,
+      crc: crc32(header),
+      tail: Buffer.alloc(0),
+      kept: isOfHead(type) ? [header] : [],
+      keep: keptOf(type),
+    };
+    if (length === HEADER) this.#complete(this.#current);
+  }
+
+  /** What is wrong with the place or length of an event; `undefined` when nothing is. */
+  #misplaced(length: number, next: number): string | undefined {
+    if (length < HEADER + (this.#format?.checksums === true ? 4 : 0)) return "an event is too short";
+    // The place is 32 bits wide, and a log may be longer.
+    if (next === 0 || next === (this.#offset + length) % 2 ** 32) return undefined;
+    return "an event is not where the server wrote it";
+  }
+
+  /** @returns how many bytes were taken. */
+  #readBody(current: Current, chunk: Uint8Array, at: number): number {
+    const taken = Math.min(current.left, chunk.length - at);
+    const part = chunk.subarray(at, at + taken);
+    // All but the last four bytes of an event are what its checksum is of.
+    const plain = Math.max(0, Math.min(taken, current.left - 4));
+    if (this.#isChecked(current)) current.crc = crc32(part.subarray(0, plain), current.crc);
+    if (plain < taken) current.tail = Buffer.concat([current.tail, part.subarray(plain)]);
+    const kept = Math.min(current.keep, taken);
+    if (kept > 0) current.kept.push(Buffer.from(part.subarray(0, kept)));
+    current.keep -= kept;
+    current.left -= taken;
+    if (current.left === 0) this.#complete(current);
+    return taken;
+  }
+
+  #isChecked({ type }: Current): boolean {
+    return type === EVENT.format || this.#format?.checksums === true;
+  }
+
+  #complete(current: Current): void {
+    this.#current = undefined;
+    try {
+      this.#take(current);
+    } catch (error) {
+      if (error instanceof BackupError) throw error;
+      this.#damage = { offset: current.start, what: "an event does not hold what it should" };
+    }
+    if (this.#damage === undefined) this.#offset = current.start + current.length;
+  }
+
+  #take(current: Current): void {
+    const kept = Buffer.concat(current.kept);
+    const header = isOfHead(current.type) ? HEADER : 0;
+    if (current.type === EVENT.format) this.#takeFormat(current, kept.subarray(header));
+    const isChecked = this.#format?.checksums === true;
+    if (isChecked && current.tail.readUInt32LE(0) !== current.crc) {
+      if (current.type === EVENT.format) this.#format = undefined;
+      this.#damage = { offset: current.start, what: "an event does not match its checksum" };
+      return;
+    }
+    const isWhole = kept.length === header + current.length - HEADER;
+    const body = kept.subarray(header, isChecked && isWhole ? kept.length - 4 : kept.length);
+    this.#look({ ...current, end: current.start + current.length, body }, kept);
+  }
+
+  #takeFormat(current: Current, body: Buffer): void {
+    if (this.#format !== undefined) throw new RangeError("a log describes its format once");
+    this.#format = readFormat(body);
+    this.#createdAt = current.at;
+    this.#serverId = current.server;
+    this.#inUse = (current.flags & IN_USE) !== 0;
+  }
+
+  #look(event: BinlogEvent, bytes: Buffer): void {
+    if (event.type === EVENT.mariadbEncryption) throw this.#refused("the server has encrypted it");
+    if (event.at > this.#lastAt) this.#lastAt = event.at;
+    if (isOfHead(event.type)) this.#head.update(bytes);
+    if (event.type === EVENT.previousGtids) this.#previousGtid = readPreviousGtids(event.body);
+    if (event.type === EVENT.mariadbGtidList) this.#previousGtid = readGtidList(event.body);
+    if (HEAD.has(event.type) && !this.#transactions.isBegun) this.#firstOffset = event.end;
+    this.#end = LAST.get(event.type) ?? "open";
+    this.#transactions.take(event);
+  }
+}
+
+/** Whether an event is part of what tells logs of one name apart. */
+function isOfHead(type: number): boolean {
+  return type === EVENT.format || type === EVENT.previousGtids || type === EVENT.mariadbGtidList;
+}
+
+/** How much of the body is wanted. */
+function keptOf(type: number): number {
+  if (type === EVENT.query) return STATEMENT_BYTES;
+  return WHOLE.has(type) ? LIMIT_BYTES : 0;
+}
+
+function dateOf(microseconds: number | undefined): Date | undefined {
+  return microseconds === undefined ? undefined : new Date(Math.floor(microseconds / 1000));
+}
+
+/** Read a binary log to its end. @throws {BackupError} as `BinlogScanner`, and what `content` throws. */
+export async function scanBinlog(content: ByteStream, name: string, options: ScanOptions = {}): Promise<BinlogScan> {
+  const scanner = new BinlogScanner(name, options);
+  for await (const chunk of content) scanner.push(chunk);
+  return scanner.finish();
+}
