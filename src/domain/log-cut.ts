@@ -7,9 +7,8 @@ export type LoggedTransaction = {
   readonly end: number;
   /** As the server prints it; `undefined` for one without. */
   readonly gtid: string | undefined;
-  readonly committedAt: Micros;
-  /** Whether the log tells the microsecond; else the commit was at some time in the second that begins at `committedAt`. */
-  readonly isExact: boolean;
+  /** Of the commit, as the log tells it. */
+  readonly at: Micros;
 };
 
 /** A part of a log to replay, from one boundary of transactions to another. */
@@ -24,6 +23,8 @@ export type Cut = {
   readonly last: LoggedTransaction | undefined;
   readonly transactions: number;
   readonly excluded: readonly string[];
+  /** The last GTID of each domain of MariaDB, up to the stop, with those the copy holds and those that are left out. */
+  readonly domains: ReadonlyMap<string, string>;
   /** How many transactions behind the stop say that they were committed before it: clocks went back, or are set by statements. */
   readonly stragglers: number;
 };
@@ -36,14 +37,11 @@ export type CutRequest = {
   readonly from: number;
   readonly target: RecoveryTarget;
   readonly excluded: GtidFilter;
+  /** Whether the log tells the microsecond of a commit, as MySQL 8 does; else it was at some time in the second that begins then. */
+  readonly isExact: boolean;
   /** What the copy holds already, where no offset tells. */
   readonly isHeld?: (gtid: string) => boolean;
 };
-
-/** Whether a transaction was certainly committed before a moment. */
-export function isBefore({ committedAt, isExact }: LoggedTransaction, moment: Micros): boolean {
-  return (isExact ? committedAt : committedAt + 999_999n) < moment;
-}
 
 function unfit(message: string, hint: string): BackupError {
   return new BackupError("NOT_FOUND", message, { hint });
@@ -54,6 +52,7 @@ export class LogCutter {
   readonly #request: CutRequest;
   readonly #segments: Segment[] = [];
   readonly #excluded: string[] = [];
+  readonly #domains = new Map<string, string>();
   #open: { from: number; to: number } | undefined;
   #stop: Cut["stop"];
   #last: LoggedTransaction | undefined;
@@ -72,11 +71,12 @@ export class LogCutter {
    * @throws {BackupError} NOT_FOUND when the target lies before the copy or within a transaction, DATA_DAMAGED when the copy ends within one.
    */
   add(transaction: LoggedTransaction): void {
-    const { from, target } = this.#request;
+    const { from } = this.#request;
     if (this.#stop !== undefined) {
-      if (target.kind === "time" && isBefore(transaction, target.at)) this.#stragglers += 1;
+      if (!this.#isLate(transaction)) this.#stragglers += 1;
     } else if (transaction.end <= from || this.#isHeld(transaction)) {
       this.#checkHeld(transaction);
+      this.#note(transaction);
       this.#close();
     } else if (transaction.start < from) {
       throw this.#torn(transaction);
@@ -101,8 +101,15 @@ export class LogCutter {
       last: this.#last,
       transactions: this.#transactions,
       excluded: this.#excluded,
+      domains: this.#domains,
       stragglers: this.#stragglers,
     };
+  }
+
+  /** Whether it may have been committed at the moment that is wanted, or later. */
+  #isLate({ at }: LoggedTransaction): boolean {
+    const { target, isExact } = this.#request;
+    return target.kind !== "time" || (isExact ? at : at + 999_999) >= target.at;
   }
 
   #isHeld({ gtid }: LoggedTransaction): boolean {
@@ -112,6 +119,7 @@ export class LogCutter {
   #take(transaction: LoggedTransaction): void {
     const { target, excluded } = this.#request;
     const { start, end, gtid } = transaction;
+    this.#note(transaction);
     if (gtid !== undefined && excluded.has(gtid)) {
       this.#excluded.push(gtid);
       this.#close();
@@ -124,10 +132,15 @@ export class LogCutter {
     if (target.kind === "gtid" && gtid === target.gtid) this.#end(end, undefined);
   }
 
+  #note({ gtid }: LoggedTransaction): void {
+    const [, domain] = /^(\d+)-\d+-\d+$/.exec(gtid ?? "") ?? [];
+    if (domain !== undefined && gtid !== undefined) this.#domains.set(domain, gtid);
+  }
+
   /** Whether the replay has to end before this one. */
   #isBeyond(transaction: LoggedTransaction): boolean {
     const { name, target } = this.#request;
-    if (target.kind === "time") return !isBefore(transaction, target.at);
+    if (target.kind === "time") return this.#isLate(transaction);
     if (target.kind !== "position" || target.file !== name || transaction.end <= target.offset) return false;
     if (transaction.start >= target.offset) return true;
     const { start, end } = transaction;
@@ -140,7 +153,7 @@ export class LogCutter {
     const { gtid } = transaction;
     if (gtid !== undefined && excluded.has(gtid))
       throw unfit(`Cannot leave out "${gtid}": the copy holds it already`, "Name a copy that was taken before it.");
-    if (target.kind === "time" && !isBefore(transaction, target.at)) throw this.#tooEarly();
+    if (target.kind === "time" && this.#isLate(transaction)) throw this.#tooEarly();
     if (target.kind === "gtid" && target.gtid === gtid) throw this.#tooEarly();
   }
 

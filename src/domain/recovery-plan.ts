@@ -44,7 +44,7 @@ export type RecoveryPlan = {
 const LS = 'Run "twindb-backup ls" to see from when to when each copy can be brought forward.';
 
 function microsOf(date: Date): Micros {
-  return BigInt(date.getTime()) * 1000n;
+  return date.getTime() * 1000;
 }
 
 function endOf({ finishedAt, startedAt }: MysqlCopy): Date {

@@ -3,8 +3,8 @@ import { BackupError } from "./errors.ts";
 import { formatGtidPosition, parseGtidPosition } from "./gtid-position.ts";
 import { containsGtids, formatGtidSet, type GtidSet, parseGtidSet } from "./gtid-set.ts";
 
-/** Microseconds since the epoch, as binary logs tell the time of a commit. */
-export type Micros = bigint;
+/** Microseconds since 1970, as binary logs tell the time of a commit. */
+export type Micros = number;
 
 /** Up to where a server is brought forward. */
 export type RecoveryTarget =
@@ -38,7 +38,7 @@ export function parseMoment(text: string): Moment {
   if (whole === undefined || Number.isNaN(milliseconds) || !isDay(day)) {
     throw usage(text, "it is no date and time", "Write it as 2026-11-21T02:36:45Z or 2026-11-21T03:36:45+01:00.");
   }
-  const at = BigInt(milliseconds) * 1000n + BigInt(fraction.padEnd(6, "0"));
+  const at = milliseconds * 1000 + Number(fraction.padEnd(6, "0"));
   return { at, isZoneAssumed: zone === undefined };
 }
 
@@ -50,8 +50,9 @@ function isDay(day: string): boolean {
 
 /** Write a moment as it is read: `2026-11-21T02:36:45.123456Z`. */
 export function formatMoment(at: Micros): string {
-  const text = new Date(Number(at / 1_000_000n) * 1000).toISOString().slice(0, 19);
-  const fraction = String(at % 1_000_000n).padStart(6, "0").replace(/0+$/, "");
+  const micros = at % 1_000_000;
+  const text = new Date((at - micros) / 1000).toISOString().slice(0, 19);
+  const fraction = String(micros).padStart(6, "0").replace(/0+$/, "");
   return `${text}${fraction === "" ? "" : `.${fraction}`}Z`;
 }
 

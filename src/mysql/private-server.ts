@@ -54,6 +54,9 @@ export interface PrivateServer extends AsyncDisposable {
   /** The server's program; its tools lie beside it. */
   readonly program: string;
 
+  /** Shut it down and wait as long as that takes: everything is in the data then. @throws {BackupError} when it ended otherwise. */
+  shutDown(): Promise<void>;
+
   /** The reason behind an error met while talking to it: the server's own last words if it has ended, else the error itself. */
   explain(met: unknown): Promise<unknown>;
 }
@@ -242,6 +245,17 @@ class OwnServer implements PrivateServer {
 
   get program(): string {
     return this.#belongings.file;
+  }
+
+  async shutDown(): Promise<void> {
+    const { signal } = this.#belongings;
+    const onAbort = () => this.#program.kill("SIGKILL");
+    signal.addEventListener("abort", onAbort);
+    if (!this.#program.hasEnded) this.#program.kill("SIGTERM");
+    await this.#program.ended;
+    signal.removeEventListener("abort", onAbort);
+    signal.throwIfAborted();
+    if (this.#program.exitCode !== 0) throw await endOf({ ...this.#belongings, program: this.#program });
   }
 
   async explain(met: unknown): Promise<unknown> {
