@@ -27,6 +27,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "source/source.ts",
     "engine/engine.ts",
     "mysql/client.ts",
+    "mysql/binlog-events.ts",
+    "mysql/replay-server.ts",
     "status/store.ts",
     "status/manifests.ts",
   ],

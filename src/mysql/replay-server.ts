@@ -2,7 +2,7 @@ import type { Vendor } from "../domain/copy.ts";
 import { type OpenedClient, openClient } from "./client.ts";
 import { type PrivateServer, startPrivateServer } from "./private-server.ts";
 import { Replay, type ReplaySegment } from "./replay.ts";
-import { isTransactional, settle, takeUpGtids } from "./replay-state.ts";
+import { executedGtids, isTransactional, settle, takeUpGtids } from "./replay-state.ts";
 
 /** A server of our own on restored data that binary logs are replayed on. Disposing it ends it, complete or not. */
 export interface ReplayServer extends AsyncDisposable {
@@ -17,8 +17,9 @@ export interface ReplayServer extends AsyncDisposable {
   /**
    * All was applied: end the session, set the GTID state and shut down cleanly.
    * @param position where the replay ended, of MariaDB.
+   * @returns the GTIDs the server holds then.
    */
-  complete(position: string | undefined): Promise<void>;
+  complete(position: string | undefined): Promise<string | undefined>;
 }
 
 export type ReplayServerRequest = {
@@ -77,16 +78,19 @@ class OwnReplayServer implements ReplayServer {
     return this.#parts.replay.apply(segment, onRead);
   }
 
-  async complete(position: string | undefined): Promise<void> {
+  async complete(position: string | undefined): Promise<string | undefined> {
     const { server, client, replay, vendor } = this.#parts;
+    let gtid = position;
     try {
       await replay.finish();
+      if (vendor !== "mariadb") gtid = (await executedGtids(client)) || undefined;
       await settle(client, vendor, position);
       await client[Symbol.asyncDispose]();
     } catch (error) {
       throw await server.explain(error);
     }
     await server.shutDown();
+    return gtid;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
