@@ -49,6 +49,7 @@ const MAGIC = Buffer.from([0xfe, 0x62, 0x69, 0x6e]);
 const ENCRYPTED_MAGIC = Buffer.from([0xfd, 0x62, 0x69, 0x6e]);
 const HEADER = 19;
 const IN_USE = 1;
+const IGNORABLE = 0x80;
 
 /** Longest event that is kept whole: GTIDs of many servers. */
 const LIMIT_BYTES = 64 * 1024 * 1024;
@@ -67,7 +68,13 @@ const WHOLE = new Set<number>([
 ]);
 
 /** Events that are about the log itself. */
-const HEAD = new Set<number>([EVENT.format, EVENT.previousGtids, EVENT.mariadbGtidList, EVENT.mariadbCheckpoint]);
+const HEAD = new Set<number>([
+  EVENT.format,
+  EVENT.previousGtids,
+  EVENT.mariadbGtidList,
+  EVENT.mariadbCheckpoint,
+  EVENT.mariadbEncryption,
+]);
 
 /** The events that a server ends a log with. */
 const LAST: ReadonlyMap<number, BinlogEnd> = new Map([
@@ -269,6 +276,7 @@ export class BinlogScanner {
       this.#damage = { offset: current.start, what: "an event does not match its checksum" };
       return;
     }
+    if (isEncryption(current)) throw this.#refused("the server has encrypted it");
     const isWhole = kept.length === header + current.length - HEADER;
     const body = kept.subarray(header, isChecked && isWhole ? kept.length - 4 : kept.length);
     this.#look({ ...current, end: current.start + current.length, body }, kept);
@@ -283,7 +291,6 @@ export class BinlogScanner {
   }
 
   #look(event: BinlogEvent, bytes: Buffer): void {
-    if (event.type === EVENT.mariadbEncryption) throw this.#refused("the server has encrypted it");
     if (event.at > this.#lastAt) this.#lastAt = event.at;
     if (isOfHead(event.type)) this.#head.update(bytes);
     if (event.type === EVENT.previousGtids) this.#previousGtid = readPreviousGtids(event.body);
@@ -297,6 +304,11 @@ export class BinlogScanner {
 /** Whether an event is part of what tells logs of one name apart. */
 function isOfHead(type: number): boolean {
   return type === EVENT.format || type === EVENT.previousGtids || type === EVENT.mariadbGtidList;
+}
+
+/** Whether what follows is encrypted. What a server sends is not: it tells its clients to ignore that the log was. */
+function isEncryption({ type, flags }: Current): boolean {
+  return type === EVENT.mariadbEncryption && (flags & IGNORABLE) === 0;
 }
 
 /** How much of the body is wanted. */
