@@ -41,6 +41,7 @@ export type RecoveryPlan = {
   readonly warnings: readonly string[];
 };
 
+const NOTHING_TO_REPLAY = "no binary log is archived that brings the copy forward, so it is restored as it is";
 const LS = 'Run "twindb-backup ls" to see from when to when each copy can be brought forward.';
 
 function microsOf(date: Date): Micros {
@@ -165,6 +166,8 @@ function planOn(copy: MysqlCopy, request: RecoveryRequest): RecoveryPlan {
   const reach = acceptGaps ? allLogs(window, catalogue) : window.logs;
   requireWithin(copy, window, request);
   const logs = neededFor(target, reach, request);
+  if (logs.length === 0 && excluded.text !== "")
+    throw refusal(copy, target, `no binary log is archived that holds ${excluded.text}`);
   return {
     base,
     logs,
@@ -174,7 +177,7 @@ function planOn(copy: MysqlCopy, request: RecoveryRequest): RecoveryPlan {
     window,
     logBytes: sumOf(logs, ({ bytes }) => bytes),
     replayBytes: sumOf(logs, ({ rawBytes }) => rawBytes),
-    warnings: [...base.warnings, ...gapWarnings(window, logs)],
+    warnings: [...base.warnings, ...gapWarnings(window, logs), ...(logs.length === 0 ? [NOTHING_TO_REPLAY] : [])],
   };
 }
 
@@ -206,8 +209,9 @@ function allLogs({ logs }: RecoverableWindow, { timelines, doubts }: BinlogCatal
 }
 
 function requireWithin(copy: MysqlCopy, window: RecoverableWindow, { target, acceptGaps }: RecoveryRequest): void {
-  if (target.kind !== "time" || acceptGaps || target.at <= microsOf(window.to)) return;
   const [gap] = window.gaps;
+  const isBeyond = target.kind === "time" ? target.at > microsOf(window.to) : target.kind === "end" && gap !== undefined;
+  if (acceptGaps || !isBeyond) return;
   const why = gap === undefined ? "" : `; ${gapText(gap)}`;
   throw notFound(
     `Cannot restore "${copy.key}" ${targetText(target)}: what is archived brings it ${windowText(window)}${why}`,

@@ -1,0 +1,260 @@
+import { execFile } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openLocal } from "../../../src/destination/local.ts";
+import { formatMoment } from "../../../src/domain/recovery-target.ts";
+import { openClient } from "../../../src/mysql/client.ts";
+import { archiveLog } from "../../support/archived-logs.ts";
+import type { Database } from "../../support/servers/database.ts";
+import { hasMariadb } from "../../support/servers/mariadb.ts";
+import { hasMysql, MYSQL_BIN } from "../../support/servers/mysql.ts";
+import { REPLAY_MARIADB, REPLAY_MYSQL, type ReplayVendor, transactionsOf } from "../../support/servers/replay-source.ts";
+import { shelfOn } from "../../support/shelves.ts";
+
+const MAIN = new URL("../../../src/main.ts", import.meta.url).pathname;
+const signal = new AbortController().signal;
+const MOMENTS = 6;
+
+type Result = { readonly exitCode: number | null; readonly stdout: string; readonly stderr: string };
+
+/** One committed row, with what the client saw: milliseconds since 1970, before it was sent and after it was acknowledged. */
+type Written = { readonly id: number; readonly sent: number; readonly acknowledged: number };
+
+/** Commit rows until told otherwise. */
+async function write({ defaultsFile }: Database, written: Written[], until: () => boolean): Promise<void> {
+  await using client = await openClient({ defaultsFile }, { signal });
+  for (let id = (written.at(-1)?.id ?? 0) + 1; !until(); id++) {
+    const sent = Date.now();
+    await client.rows("INSERT INTO shop.steady (id, v) VALUES (?, REPEAT('v', 200))", [id]);
+    written.push({ id, sent, acknowledged: Date.now() });
+    await pause(4);
+  }
+}
+
+describe.each([
+  ["MariaDB", REPLAY_MARIADB, hasMariadb()],
+  ["MySQL", REPLAY_MYSQL, hasMysql()],
+] as const)("restore mysql to a moment, of %s", (_name, product: ReplayVendor, isThere) => {
+  if (!isThere) return test.skip("is not installed", () => {});
+  const isMariadb = product.vendor === "mariadb";
+  const written: Written[] = [];
+  let scratch: string;
+  let server: Database;
+  let logs: readonly string[];
+  let dropped: { readonly gtid: string; readonly log: string; readonly start: number };
+  let targets = 0;
+
+  /** Run the program. */
+  function run(args: readonly string[], onStart: (pid: number) => void = () => {}): Promise<Result> {
+    return new Promise((resolve) => {
+      const words = [MAIN, "--config", join(scratch, "twindb.cfg"), ...args];
+      const PATH = `${isMariadb ? "" : `${MYSQL_BIN}:`}/usr/bin:/bin:/usr/sbin`;
+      const env = { PATH, HOME: scratch, TMPDIR: join(scratch, "tmp") };
+      const child = execFile(process.execPath, words, { env }, (_error, stdout, stderr) =>
+        resolve({ exitCode: child.exitCode, stdout, stderr }),
+      );
+      onStart(child.pid ?? 0);
+    });
+  }
+
+  function newTarget(): string {
+    return join(scratch, `restored-${targets++}`);
+  }
+
+  async function restore(...args: readonly string[]): Promise<{ readonly target: string; readonly told: Told }> {
+    const target = newTarget();
+    const result = await run(["restore", "mysql", "latest", "--dst", target, "--json", ...args]);
+    expect(result).toMatchObject({ exitCode: 0, stderr: "" });
+    return { target, told: (JSON.parse(result.stdout) as { recovered: Told }).recovered };
+  }
+
+  type Told = { readonly gtid: string; readonly last_gtid: string; readonly transactions: number; readonly position: number };
+
+  /** What is in a restored directory, once a server runs on it as on any other. */
+  async function inside<T>(target: string, look: (server: Database) => Promise<T>): Promise<T> {
+    rmSync(join(target, "_config"), { recursive: true, force: true });
+    const restored = await product.start({ datadir: target });
+    try {
+      return await look(restored);
+    } finally {
+      await restored.stop();
+      rmSync(target, { recursive: true, force: true });
+    }
+  }
+
+  function idsIn(target: string): Promise<string> {
+    return inside(target, ({ sql }) => sql("SELECT COUNT(*), COALESCE(MAX(id), 0) FROM shop.steady"));
+  }
+
+  beforeAll(async () => {
+    scratch = mkdtempSync(join(tmpdir(), "recover-"));
+    chmodSync(scratch, 0o755);
+    mkdirSync(join(scratch, "tmp"));
+    chmodSync(join(scratch, "tmp"), 0o1777);
+    server = await product.start({ lines: ["event_scheduler=OFF"] });
+    await server.sql(`CREATE DATABASE shop; CREATE TABLE shop.steady (id INT PRIMARY KEY, v VARCHAR(200), at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6));
+      CREATE TABLE shop.dear (id INT PRIMARY KEY); INSERT INTO shop.dear VALUES (1), (2)`);
+    const sections = [
+      "[source]\nbackup_mysql=yes",
+      "[destination]\nbackup_destination=local",
+      `[local]\nbackup_dir=${join(scratch, "copies")}`,
+      `[mysql]\nmysql_defaults_file=${server.defaultsFile}\nfull_backup=daily${isMariadb ? "" : "\nengine=clone"}`,
+      "[compression]\nprogram=zstd\nthreads=1",
+    ];
+    writeFileSync(join(scratch, "twindb.cfg"), `${sections.join("\n\n")}\n`, { mode: 0o600 });
+    const state = { isDone: false };
+    const writing = write(server, written, () => state.isDone);
+    const lock = join(scratch, "lock");
+    const backup = await run(["backup", "daily", "--only", "mysql", "--lock-file", lock]);
+    expect(backup).toMatchObject({ exitCode: 0, stderr: "" });
+    for (let turn = 0; turn < 3; turn++) {
+      await pause(1500);
+      await server.sql("FLUSH BINARY LOGS");
+    }
+    await server.sql("INSERT INTO shop.dear VALUES (3); DROP TABLE shop.dear");
+    await pause(500);
+    state.isDone = true;
+    await writing;
+    await server.sql("FLUSH BINARY LOGS");
+    const names = readdirSync(server.datadir).filter((name) => /^binlog\.\d+$/.test(name)).sort().slice(0, -1);
+    logs = names.map((name) => join(server.datadir, name));
+    await using destination = await openLocal({ kind: "local", directory: join(scratch, "copies") });
+    const shelf = shelfOn(destination, "binlog", hostname());
+    for (const log of logs) await archiveLog(shelf, log);
+    dropped = await findDrop();
+  }, 120_000);
+  afterAll(async () => {
+    await server?.stop();
+    rmSync(scratch, { recursive: true, force: true });
+  });
+
+  /** The transaction that drops the table, by the tool of the server. */
+  async function findDrop(): Promise<typeof dropped> {
+    const log = logs.at(-1) ?? "";
+    const events = await server.sql(`SHOW BINLOG EVENTS IN '${log.split("/").at(-1)}'`);
+    const drop = events.split("\n").find((line) => /DROP TABLE/.test(line));
+    const position = Number(drop?.split("\t")[1]);
+    const found = (await transactionsOf(log)).found.find(({ start, end }) => start <= position && position < end);
+    return { gtid: found?.gtid ?? "", log, start: found?.start ?? 0 };
+  }
+
+  /** Moments at which nothing was being written, and the last row committed before. */
+  async function moments(): Promise<{ readonly at: string; readonly last: number }[]> {
+    const [first, end] = [written[0]?.sent ?? 0, written.at(-1)?.sent ?? 0];
+    if (isMariadb) {
+      // Its logs tell whole seconds, of when the statement began.
+      const seconds = (await server.sql("SELECT DISTINCT FLOOR(UNIX_TIMESTAMP(at)) FROM shop.steady ORDER BY 1")).split("\n");
+      const [, ...inner] = seconds.map(Number).slice(-6);
+      return Promise.all(
+        inner.map(async (second) => ({
+          at: formatMoment(second * 1e6),
+          last: Number(await server.sql(`SELECT MAX(id) FROM shop.steady WHERE UNIX_TIMESTAMP(at) < ${second}`)),
+        })),
+      );
+    }
+    const quiet = written.flatMap(({ id, acknowledged }, index) => {
+      const next = written[index + 1]?.sent ?? 0;
+      return next - acknowledged >= 3 && acknowledged > first + (end - first) / 2 ? [{ id, acknowledged }] : [];
+    });
+    return Array.from({ length: MOMENTS }, () => {
+      const { id = 0, acknowledged = 0 } = quiet[Math.floor(Math.random() * quiet.length)] ?? {};
+      return { at: formatMoment((acknowledged + 1) * 1000 + 500), last: id };
+    });
+  }
+
+  test("holds exactly what was committed before it", async () => {
+    const chosen = await moments();
+    expect(chosen.length).toBeGreaterThanOrEqual(4);
+    for (const { at, last } of chosen) {
+      const { target } = await restore("--to-time", at);
+      expect({ at, rows: await idsIn(target) }).toEqual({ at, rows: `${last}\t${last}` });
+    }
+  }, 120_000);
+
+  test("stops behind a GTID, and before a place, and keeps the GTIDs", async () => {
+    const { found } = await transactionsOf(logs.at(-2) ?? "");
+    const chosen = found[Math.floor(found.length / 2)];
+    const byGtid = await restore("--to-gtid", chosen?.gtid ?? "");
+    expect(byGtid.told).toMatchObject({ last_gtid: chosen?.gtid, position: chosen?.end });
+    const byPlace = await restore("--to-position", `${(logs.at(-2) ?? "").split("/").at(-1)}:${chosen?.end}`);
+    expect(byPlace.told).toEqual(byGtid.told);
+    const rows = await idsIn(byGtid.target);
+    const gtids = await inside(byPlace.target, async ({ sql }) => {
+      expect(await sql("SELECT COUNT(*), COALESCE(MAX(id), 0) FROM shop.steady")).toBe(rows);
+      return sql(isMariadb ? "SELECT @@GLOBAL.gtid_slave_pos" : "SELECT @@GLOBAL.gtid_executed");
+    });
+    if (isMariadb) expect(gtids).toBe(chosen?.gtid);
+    else expect(gtids.replaceAll(/\s|\\n/g, "")).toBe(`${chosen?.gtid?.replace(/:\d+$/, "")}:1-${chosen?.gtid?.split(":").at(-1)}`);
+    expect(gtids.replaceAll(/\s|\\n/g, "")).toBe(byPlace.told.gtid);
+  }, 60_000);
+
+  test("everything but a DROP TABLE", async () => {
+    const { target, told } = await restore("--exclude-gtid", dropped.gtid);
+    expect(told).toMatchObject({ excluded_gtids: [dropped.gtid] });
+    await inside(target, async ({ sql }) => {
+      expect(await sql("SELECT GROUP_CONCAT(id ORDER BY id) FROM shop.dear")).toBe("1,2,3");
+      expect(await sql("SELECT MAX(id) FROM shop.steady")).toBe(String(written.at(-1)?.id));
+    });
+  }, 60_000);
+
+  test("tells what it would do, and changes nothing", async () => {
+    const target = newTarget();
+    const at = formatMoment((written.at(-100)?.sent ?? 0) * 1000);
+    const args = ["restore", "mysql", "latest", "--dst", target, "--to-time", at.replace("Z", ""), "--dry-run"];
+    const result = await run([...args, "--json"]);
+    expect(result).toMatchObject({ exitCode: 0, stderr: expect.stringContaining("read as UTC") });
+    const { recovery } = JSON.parse(result.stdout) as { recovery: { logs: object[]; target: object } };
+    expect(recovery.logs.length).toBeGreaterThanOrEqual(3);
+    expect(recovery.target).toEqual({ kind: "time", before: at });
+    const { stdout } = await run(args);
+    expect(stdout).toContain(`replay: before ${at}`);
+    expect(readdirSync(scratch).filter((name) => name.startsWith(".twindb"))).toEqual([]);
+    expect(existsSync(target)).toBe(false);
+  });
+
+  test.each([
+    ["a time before all copies", () => ["--to-time", "2001-01-01T00:00:00Z"], 66, /no copy was taken before that/],
+    ["a time in the future", () => ["--to-time", "2101-01-01T00:00:00Z"], 66, /brings it from 2.*Z to 2.*Z/],
+    ["no time", () => ["--to-time", "yesterday"], 2, /no date and time/],
+    ["two targets", () => ["--to-time", "latest", "--to-position", "binlog.000001:4"], 2, /exclude each other/],
+    ["a log that is not there", () => ["--to-position", "binlog.999999:4"], 66, /no log that can be reached/],
+    ["a place within a transaction", () => ["--to-position", `${dropped.log.split("/").at(-1)}:${dropped.start + 1}`], 66, /a transaction goes from/],
+    ["an unknown GTID", () => ["--to-gtid", dropped.gtid.replace(/\d+$/, "99999999")], 66, /no log that can be reached/],
+    ["an unknown transaction to leave out", () => ["--exclude-gtid", dropped.gtid.replace(/\d+$/, "99999999")], 66, /do not hold that/],
+  ] as const)("refuses %s", async (_what, args, exitCode, words) => {
+    const target = newTarget();
+    const result = await run(["restore", "mysql", "latest", "--dst", target, ...args()]);
+    expect(result).toMatchObject({ exitCode, stderr: expect.stringMatching(words) });
+    expect(existsSync(target)).toBe(false);
+    expect(readdirSync(scratch).filter((name) => name.startsWith(".twindb"))).toEqual([]);
+  });
+
+  test("goes on after it was killed in the middle", async () => {
+    const target = newTarget();
+    const args = ["restore", "mysql", "latest", "--dst", target, "--to-time", "latest", "--json"];
+    let stage = "";
+    const killed = await run(args, (pid) => {
+      void (async () => {
+        // The journal says that the replay begins.
+        while (existsSync(scratch) && !existsSync(join(stage, "journal.json"))) {
+          stage = join(scratch, readdirSync(scratch).find((name) => name.startsWith(".twindb-recover-")) ?? "none");
+          await pause(2);
+        }
+        await pause(100);
+        process.kill(pid, "SIGKILL");
+      })();
+    });
+    expect(killed.exitCode).toBeNull();
+    expect(existsSync(target)).toBe(false);
+    expect(statSync(stage).isDirectory()).toBe(true);
+    await pause(500);
+    const result = await run(args);
+    expect(result).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(existsSync(stage)).toBe(false);
+    const last = String(written.at(-1)?.id);
+    expect(await idsIn(target)).toBe(`${last}\t${last}`);
+  }, 60_000);
+});
