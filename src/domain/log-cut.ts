@@ -148,13 +148,16 @@ export class LogCutter {
   }
 
   /** What the copy holds cannot be left out any more. */
-  #checkHeld(transaction: LoggedTransaction): void {
-    const { target, excluded } = this.#request;
-    const { gtid } = transaction;
+  #checkHeld({ gtid, at, end }: LoggedTransaction): void {
+    const { name, target, excluded } = this.#request;
     if (gtid !== undefined && excluded.has(gtid))
       throw unfit(`Cannot leave out "${gtid}": the copy holds it already`, "Name a copy that was taken before it.");
-    if (target.kind === "time" && this.#isLate(transaction)) throw this.#tooEarly();
-    if (target.kind === "gtid" && target.gtid === gtid) throw this.#tooEarly();
+    // A copy that was complete before the moment holds nothing of later, whatever else is in the same second.
+    const isTooMuch =
+      (target.kind === "time" && at >= target.at) ||
+      (target.kind === "gtid" && target.gtid === gtid) ||
+      (target.kind === "position" && target.file === name && end > target.offset);
+    if (isTooMuch) throw this.#tooEarly();
   }
 
   #tooEarly(): BackupError {

@@ -193,11 +193,16 @@ function windowOf(copy: MysqlCopy, catalogue: BinlogCatalogue): RecoverableWindo
   const window = recoverableWindow(copy, catalogue);
   if (window !== undefined || copy.vendor === "mariadb") return window;
   for (const { logs } of catalogue.timelines.toReversed()) {
-    const log = logs.findLast(({ createdAt, log }) => createdAt <= copy.startedAt && log?.previousGtid !== undefined);
+    const log = logs.findLast((each) => wasBegun(each, copy)) ?? logs[0];
     const found = log && recoverableWindow({ ...copy, binlog: { file: log.name, offset: undefined } }, catalogue);
     if (found !== undefined && found.logs.length > 0) return found;
   }
   return undefined;
+}
+
+/** Whether a log was begun before a copy was: it tells whole seconds. */
+function wasBegun({ createdAt, log }: BinlogCopy, { startedAt }: MysqlCopy): boolean {
+  return log?.previousGtid !== undefined && createdAt.getTime() + 999 <= startedAt.getTime();
 }
 
 /** The rest of the timeline, whatever is missing in it. */
