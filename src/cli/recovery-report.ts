@@ -62,16 +62,9 @@ export function recoveryJson({ plan, outlook, target }: Planned): Record<string,
 }
 
 function jsonTarget({ target }: RecoveryPlan): Record<string, unknown> {
-  switch (target.kind) {
-    case "time":
-      return { kind: "time", before: formatMoment(target.at) };
-    case "position":
-      return { kind: "position", binlog: target.file, position: target.offset };
-    case "gtid":
-      return { kind: "gtid", gtid: target.gtid };
-    case "end":
-      return { kind: "end" };
-  }
+  if (target.kind === "time") return { kind: "time", before: formatMoment(target.at) };
+  if (target.kind === "position") return { kind: "position", binlog: target.file, position: target.offset };
+  return target.kind === "gtid" ? { kind: "gtid", gtid: target.gtid } : { kind: "end" };
 }
 
 /** Where a replay ended, as `--json` prints it. */

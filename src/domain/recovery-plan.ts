@@ -33,6 +33,8 @@ export type RecoveryPlan = {
   readonly start: RecoveryStart;
   readonly target: RecoveryTarget;
   readonly excluded: GtidFilter;
+  /** Whether what is missing between the copy and the logs, or between these, is left out. */
+  readonly acceptGaps: boolean;
   readonly window: RecoverableWindow;
   /** Bytes to fetch of the logs; `undefined` when the size of one is unknown. */
   readonly logBytes: number | undefined;
@@ -61,23 +63,19 @@ export function windowText({ from, to }: Pick<RecoverableWindow, "from" | "to">)
   return `from ${formatMoment(microsOf(from))} to ${formatMoment(microsOf(to))}`;
 }
 
+const GAP_TEXTS: Readonly<Record<BinlogGap["reason"], (place: string, missing: number) => string>> = {
+  missing: (place, count) => `${count} ${count === 1 ? "log is" : "logs are"} missing ${place}`,
+  mismatch: (place) => `logs do not follow each other, ${place}`,
+  broken: (place) => `a log is damaged or gone, ${place}`,
+  torn: (place) => `a log breaks off, ${place}`,
+  reset: (place) => `the server began anew, ${place}`,
+};
+
 /** A gap for people. */
 export function gapText({ reason, after, before, missing, gtid }: BinlogGap): string {
-  const between = [after === undefined ? "" : `after ${after}`, before === undefined ? "" : `before ${before}`];
+  const ends = [after === undefined ? "" : `after ${after}`, before === undefined ? "" : `before ${before}`];
   const lost = gtid === undefined ? "" : `, GTIDs ${gtid} are lost`;
-  const place = between.filter((each) => each !== "").join(" and ");
-  switch (reason) {
-    case "missing":
-      return `${missing} ${missing === 1 ? "log is" : "logs are"} missing ${place}${lost}`;
-    case "mismatch":
-      return `the logs ${place} do not follow each other${lost}`;
-    case "broken":
-      return `a log ${place} is damaged or gone${lost}`;
-    case "torn":
-      return `the log ${place.replace(/^after /, "")} breaks off${lost}`;
-    case "reset":
-      return `the server began anew ${place}`;
-  }
+  return `${GAP_TEXTS[reason](ends.filter((each) => each !== "").join(" and "), missing)}${lost}`;
 }
 
 /**
@@ -163,17 +161,20 @@ function planOn(copy: MysqlCopy, request: RecoveryRequest): RecoveryPlan {
   if (tooMuch !== undefined) throw refusal(copy, target, `${tooMuch}, so nothing older can be reached with it`);
   const window = windowOf(copy, catalogue);
   if (window === undefined) throw refusal(copy, target, "it does not tell where in the binary log it ends");
-  const reach = acceptGaps ? allLogs(window, catalogue) : window.logs;
+  const reach = acceptGaps ? allLogs(copy, catalogue) : window.logs;
   requireWithin(copy, window, request);
-  const logs = neededFor(target, reach, request);
+  const logs = neededFor(reach, request);
   if (logs.length === 0 && excluded.text !== "")
     throw refusal(copy, target, `no binary log is archived that holds ${excluded.text}`);
+  const [gap] = window.gaps;
+  if (logs.length === 0 && gap !== undefined && target.kind === "end") throw refusal(copy, target, gapText(gap));
   return {
     base,
     logs,
     start: startOf(copy, logs),
     target,
     excluded,
+    acceptGaps,
     window,
     logBytes: sumOf(logs, ({ bytes }) => bytes),
     replayBytes: sumOf(logs, ({ rawBytes }) => rawBytes),
@@ -205,17 +206,18 @@ function wasBegun({ createdAt, log }: BinlogCopy, { startedAt }: MysqlCopy): boo
   return log?.previousGtid !== undefined && createdAt.getTime() + 999 <= startedAt.getTime();
 }
 
-/** The rest of the timeline, whatever is missing in it. */
-function allLogs({ logs }: RecoverableWindow, { timelines, doubts }: BinlogCatalogue): readonly BinlogCopy[] {
-  const [first] = logs;
-  const own = timelines.find((timeline) => first !== undefined && timeline.logs.includes(first))?.logs ?? [];
-  const from = first === undefined ? 0 : own.indexOf(first);
-  return own.slice(from).filter((log) => log.verified?.ok !== false && !doubts.has(log.key));
+/** The rest of the timeline, whatever is missing in it, the copy's own log included. */
+function allLogs(copy: MysqlCopy, { timelines, doubts }: BinlogCatalogue): readonly BinlogCopy[] {
+  const [first] = windowOf(copy, { timelines, doubts: new Set() })?.logs ?? [];
+  const own = timelines.find((timeline) => first !== undefined && timeline.logs.includes(first)) ?? timelines.at(-1);
+  const isWanted = (log: BinlogCopy) => (first === undefined ? log.createdAt >= endOf(copy) : log.createdAt >= first.createdAt);
+  return (own?.logs ?? []).filter((log) => isWanted(log) && log.verified?.ok !== false && !doubts.has(log.key));
 }
 
 function requireWithin(copy: MysqlCopy, window: RecoverableWindow, { target, acceptGaps }: RecoveryRequest): void {
   const [gap] = window.gaps;
-  const isBeyond = target.kind === "time" ? target.at > microsOf(window.to) : target.kind === "end" && gap !== undefined;
+  const isBeyond =
+    target.kind === "time" ? target.at > microsOf(window.to) : target.kind === "end" && gap !== undefined;
   if (acceptGaps || !isBeyond) return;
   const why = gap === undefined ? "" : `; ${gapText(gap)}`;
   throw notFound(
@@ -227,30 +229,10 @@ function requireWithin(copy: MysqlCopy, window: RecoverableWindow, { target, acc
 }
 
 /** The logs up to the one that holds the target. */
-function neededFor(
-  target: RecoveryTarget,
-  logs: readonly BinlogCopy[],
-  request: RecoveryRequest,
-): readonly BinlogCopy[] {
-  switch (target.kind) {
-    case "time":
-      return logs.filter((log, index) => index === 0 || microsOf(log.createdAt) < target.at);
-    case "end":
-      return logs;
-    case "position":
-      return upTo(logs, ({ name }) => name === target.file, target, request);
-    case "gtid":
-      return upTo(logs, (log) => mayHold(log, target.gtid), target, request);
-  }
-}
-
-function upTo(
-  logs: readonly BinlogCopy[],
-  isLast: (log: BinlogCopy) => boolean,
-  target: RecoveryTarget,
-  { host }: RecoveryRequest,
-): readonly BinlogCopy[] {
-  const last = logs.findIndex(isLast);
+function neededFor(logs: readonly BinlogCopy[], { host, target }: RecoveryRequest): readonly BinlogCopy[] {
+  if (target.kind === "end") return logs;
+  if (target.kind === "time") return logs.filter((log, index) => index === 0 || microsOf(log.createdAt) < target.at);
+  const last = logs.findIndex((log) => (target.kind === "gtid" ? mayHold(log, target.gtid) : log.name === target.file));
   if (last !== -1) return logs.slice(0, last + 1);
   const [first, end] = [logs[0], logs.at(-1)];
   const range = first === undefined ? "none is archived" : `they go from ${first.name} to ${end?.name}`;

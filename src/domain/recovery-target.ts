@@ -24,7 +24,7 @@ export type Moment = {
   readonly isZoneAssumed: boolean;
 };
 
-const MOMENT = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(:\d\d)?(?:\.(\d{1,6}))?\s*([Zz]|[+-]\d\d:\d\d)?$/;
+const MOMENT = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,6}))?\s*([Zz]|[+-]\d\d:\d\d)?$/;
 
 function usage(text: string, what: string, hint: string): BackupError {
   return new BackupError("USAGE", `Cannot use "${text}" as a target: ${what}`, { hint });
@@ -32,10 +32,9 @@ function usage(text: string, what: string, hint: string): BackupError {
 
 /** Read a moment as RFC 3339 has it, to the microsecond. @throws {BackupError} USAGE when it is none. */
 export function parseMoment(text: string): Moment {
-  const [whole, day = "", minutes = "", seconds = ":00", fraction = "", zone] = MOMENT.exec(text.trim()) ?? [];
-  const iso = `${day}T${minutes}${seconds}${zone?.toUpperCase() ?? "Z"}`;
-  const milliseconds = Date.parse(iso);
-  if (whole === undefined || Number.isNaN(milliseconds) || !isDay(day)) {
+  const [, day = "", time = "", fraction = "", zone] = MOMENT.exec(text.trim()) ?? [];
+  const milliseconds = Date.parse(`${day}T${time}${(zone ?? "Z").toUpperCase()}`);
+  if (Number.isNaN(milliseconds) || !isDay(day)) {
     throw usage(text, "it is no date and time", "Write it as 2026-11-21T02:36:45Z or 2026-11-21T03:36:45+01:00.");
   }
   const at = milliseconds * 1000 + Number(fraction.padEnd(6, "0"));
@@ -113,14 +112,8 @@ function holds(set: GtidSet, gtid: string): boolean {
 
 /** A target for people. */
 export function targetText(target: RecoveryTarget): string {
-  switch (target.kind) {
-    case "time":
-      return `before ${formatMoment(target.at)}`;
-    case "gtid":
-      return `up to and with ${target.gtid}`;
-    case "position":
-      return `up to ${target.file}:${target.offset}`;
-    case "end":
-      return "all that is archived";
-  }
+  if (target.kind === "time") return `before ${formatMoment(target.at)}`;
+  if (target.kind === "gtid") return `up to and with ${target.gtid}`;
+  if (target.kind === "position") return `up to ${target.file}:${target.offset}`;
+  return "with all that is archived";
 }

@@ -1,10 +1,10 @@
-import { mkdir, open, readdir, rename, rm, stat, truncate } from "node:fs/promises";
 import { createReadStream } from "node:fs";
+import { mkdir, open, readdir, rename, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
-import { parseGtidPosition, reachesPosition } from "../domain/gtid-position.ts";
-import { containsGtids, parseGtidSet } from "../domain/gtid-set.ts";
 import type { BinlogCopy, Vendor } from "../domain/copy.ts";
 import { BackupError } from "../domain/errors.ts";
+import { parseGtidPosition, reachesPosition } from "../domain/gtid-position.ts";
+import { containsGtids, parseGtidSet } from "../domain/gtid-set.ts";
 import { type Cut, LogCutter } from "../domain/log-cut.ts";
 import type { RecoveryPlan } from "../domain/recovery-plan.ts";
 import { versionNumbers } from "../domain/server.ts";
@@ -15,7 +15,12 @@ import { readCopy } from "./restore-file.ts";
 import type { PartReading } from "./unpack-part.ts";
 
 /** A log that was fetched and proven, and what of it is replayed. */
-export type SuppliedLog = { readonly copy: BinlogCopy; readonly file: string; readonly scan: BinlogScan; readonly cut: Cut };
+export type SuppliedLog = {
+  readonly copy: BinlogCopy;
+  readonly file: string;
+  readonly scan: BinlogScan;
+  readonly cut: Cut;
+};
 
 export type SupplyOptions = {
   readonly plan: Pick<RecoveryPlan, "logs" | "start" | "target" | "excluded">;
@@ -55,7 +60,10 @@ export async function* supplyLogs(options: SupplyOptions): AsyncGenerator<Suppli
       const copy = plan.logs[next];
       if (copy === undefined) break;
       const before = coming.at(-1)?.log;
-      coming.push({ log: inTurn(before, copy, { ...own, isFirst: next === 0 }), bytes: copy.rawBytes ?? copy.bytes ?? 0 });
+      coming.push({
+        log: inTurn(before, copy, { ...own, isFirst: next === 0 }),
+        bytes: copy.rawBytes ?? copy.bytes ?? 0,
+      });
       next += 1;
     }
   };

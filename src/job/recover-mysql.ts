@@ -134,9 +134,9 @@ async function openServer(stage: RecoveryStage, recovery: MysqlRecovery): Promis
 }
 
 /** A copy that does not tell where it ends must hold everything from before the first log. */
-function requireReach(copy: MysqlCopy, held: string | undefined, { start, logs }: RecoveryPlan): void {
+function requireReach(copy: MysqlCopy, held: string | undefined, { start, logs, acceptGaps }: RecoveryPlan): void {
   const before = logs[0]?.log?.previousGtid;
-  if (start.kind === "position" || before === undefined) return;
+  if (start.kind === "position" || before === undefined || acceptGaps) return;
   const isReached =
     copy.vendor === "mariadb"
       ? held !== undefined
@@ -229,20 +229,22 @@ class Tally {
 
 function missingOf(wanted: string, found: readonly string[], { vendor }: MysqlCopy): string {
   if (wanted === "") return "";
-  if (vendor === "mariadb") return wanted.split(",").filter((gtid) => !found.includes(gtid)).join(",");
+  if (vendor === "mariadb")
+    return wanted
+      .split(",")
+      .filter((gtid) => !found.includes(gtid))
+      .join(",");
   return formatGtidSet(subtractGtids(parseGtidSet(wanted), parseGtidSet(found.join(","))));
 }
 
 function notFound(message: string): BackupError {
-  return new BackupError("NOT_FOUND", message, { hint: "Look for it with mysqlbinlog, and name it as the logs spell it." });
+  return new BackupError("NOT_FOUND", message, {
+    hint: "Look for it with mysqlbinlog, and name it as the logs spell it.",
+  });
 }
 
 /** Take away what describes the copy and no more the data, and add what was left out before a server ran on it. */
-async function dress(
-  data: string,
-  copy: MysqlCopy,
-  { withConfig }: RestoreTarget,
-): Promise<RestoredFacts> {
+async function dress(data: string, copy: MysqlCopy, { withConfig }: RestoreTarget): Promise<RestoredFacts> {
   const infoFiles = await infoFilesOf(data);
   for (const name of infoFiles.keys()) if (PLACE_FILE.test(name)) await rm(join(data, name), { force: true });
   for (const name of ["grastate.dat", "auto.cnf"]) await rm(join(data, name), { force: true });

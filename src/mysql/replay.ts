@@ -162,7 +162,7 @@ export class Replay implements AsyncDisposable {
     }
     const why = await server.explain(error);
     if (why !== error) return why;
-    const at = await this.#placeOf(error.stderrTail).catch(() => undefined);
+    const at = await this.#placeOf(error.stderrTail);
     signal.throwIfAborted();
     const place = at === undefined ? `"${name}" behind ${segment.from}` : `"${at.name}" at ${at.offset}`;
     return new BackupError("FAILED", `Cannot replay ${place}: ${wordsOf(error.stderrTail)}`, {
@@ -174,7 +174,15 @@ export class Replay implements AsyncDisposable {
   /** The place in a log that a client complains of: it counts the lines of its input, so they are counted once more. */
   async #placeOf(said: string): Promise<{ readonly name: string; readonly offset: number } | undefined> {
     const wanted = Number(/^ERROR .* at line (\d+)/m.exec(said)?.[1]);
-    if (!Number.isSafeInteger(wanted)) return undefined;
+    try {
+      return Number.isSafeInteger(wanted) ? await this.#placeOfLine(wanted) : undefined;
+    } catch {
+      // A log that was applied is gone already: then only the last one can be named.
+      return undefined;
+    }
+  }
+
+  async #placeOfLine(wanted: number): Promise<{ readonly name: string; readonly offset: number } | undefined> {
     let line = 1;
     for (const segment of this.#applied) {
       let offset = segment.from;

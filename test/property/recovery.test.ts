@@ -4,7 +4,7 @@ import type { BinlogFlavour } from "../../src/domain/binlog.ts";
 import { catalogueOf } from "../../src/domain/binlog-catalogue.ts";
 import type { BinlogCopy, MysqlCopy } from "../../src/domain/copy.ts";
 import { BackupError } from "../../src/domain/errors.ts";
-import { type LoggedTransaction, LogCutter } from "../../src/domain/log-cut.ts";
+import { LogCutter, type LoggedTransaction } from "../../src/domain/log-cut.ts";
 import { planRecovery, type RecoveryPlan } from "../../src/domain/recovery-plan.ts";
 import { gtidFilter, type RecoveryTarget } from "../../src/domain/recovery-target.ts";
 import { binlogCopy, fullCopy } from "../support/copies.ts";
@@ -92,21 +92,26 @@ function worldOf(drawn: typeof DRAWN extends fc.Arbitrary<infer T> ? T : never):
     times,
     logs,
     lost: new Set(drawn.lost === undefined ? [] : [logs[drawn.lost]?.copy.key ?? ""]),
-    copies: withoutTwins(copies.map((holds) => {
-      const taken = new Date(Math.floor((exact[holds - 1] ?? START) / 1000));
-      const index = logs.findLastIndex(({ transactions }) => transactions[0] !== undefined && Number(/\d+$/.exec(transactions[0].gtid ?? "")?.[0]) <= holds + 1);
-      const log = logs[Math.max(0, index)];
-      const before = Number(/\d+$/.exec(log?.transactions[0]?.gtid ?? "")?.[0]) - 1;
-      const offset = FIRST_OFFSET + (holds - before) * LENGTH;
-      const copy = fullCopy(taken, {
-        vendor: drawn.isMariadb ? "mariadb" : "oracle",
-        finishedAt: new Date(taken.getTime() + 1),
-        serverVersion,
-        gtid: setOf(flavour, holds) || undefined,
-        binlog: drawn.knowsPlace ? { file: log?.copy.name ?? "", offset } : undefined,
-      });
-      return { holds, copy };
-    })),
+    copies: withoutTwins(
+      copies.map((holds) => {
+        const taken = new Date(Math.floor((exact[holds - 1] ?? START) / 1000));
+        const index = logs.findLastIndex(
+          ({ transactions }) =>
+            transactions[0] !== undefined && Number(/\d+$/.exec(transactions[0].gtid ?? "")?.[0]) <= holds + 1,
+        );
+        const log = logs[Math.max(0, index)];
+        const before = Number(/\d+$/.exec(log?.transactions[0]?.gtid ?? "")?.[0]) - 1;
+        const offset = FIRST_OFFSET + (holds - before) * LENGTH;
+        const copy = fullCopy(taken, {
+          vendor: drawn.isMariadb ? "mariadb" : "oracle",
+          finishedAt: new Date(taken.getTime() + 1),
+          serverVersion,
+          gtid: setOf(flavour, holds) || undefined,
+          binlog: drawn.knowsPlace ? { file: log?.copy.name ?? "", offset } : undefined,
+        });
+        return { holds, copy };
+      }),
+    ),
   };
 }
 
@@ -235,7 +240,10 @@ describe("planRecovery()", () => {
         });
         const before = Number(/\d+$/.exec(transaction.gtid ?? "")?.[0]) - 1;
         if (refused === undefined) expect(numbers).toEqual(Array.from({ length: before }, (_, index) => index + 1));
-        else if (world.lost.size === 0 && world.copies.some(({ holds, copy }) => holds <= before && copy.binlog !== undefined))
+        else if (
+          world.lost.size === 0 &&
+          world.copies.some(({ holds, copy }) => holds <= before && copy.binlog !== undefined)
+        )
           throw refused;
       }),
       { numRuns: 1000 },

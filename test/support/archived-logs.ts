@@ -13,7 +13,16 @@ export async function archiveLog(shelf: Shelf<"binlog">, path: string): Promise<
   const name = basename(path);
   const { log, gtid, createdAt, serverVersion } = await scanBinlog(createReadStream(path), path);
   const key = copyKey({ media: "binlog", host: shelf.host, incarnation: undefined, name: `${name}.zst` });
-  const facts = { host: shelf.host, key, name, suffixes: [".zst"], log, gtid, serverVersion, rawBytes: statSync(path).size };
+  const facts = {
+    host: shelf.host,
+    key,
+    name,
+    suffixes: [".zst"],
+    log,
+    gtid,
+    serverVersion,
+    rawBytes: statSync(path).size,
+  };
   const describe = (digest: { readonly bytes: number; readonly sha256: string }): BinlogCopy => ({
     ...binlogCopy(1, createdAt, facts),
     ...digest,

@@ -1,13 +1,14 @@
 import { catalogueOf } from "../../domain/binlog-catalogue.ts";
-import type { MysqlCopy } from "../../domain/copy.ts";
+import type { MysqlCopy, Vendor } from "../../domain/copy.ts";
 import { CopyError } from "../../domain/copy-error.ts";
 import { planRecoveries, type RecoveryPlan } from "../../domain/recovery-plan.ts";
+import type { Candidate } from "../../domain/restore-plan.ts";
 import { openRestorer } from "../../engine/open.ts";
 import { openCopyBack } from "../../job/copy-back.ts";
 import { lookAhead } from "../../job/dry-run.ts";
 import { listCopies } from "../../job/list.ts";
 import { prepareMemory } from "../../job/memory.ts";
-import { type MysqlRecovery, recoverMysql as recover, type RecoveredFacts } from "../../job/recover-mysql.ts";
+import { type MysqlRecovery, type RecoveredFacts, recoverMysql as recover } from "../../job/recover-mysql.ts";
 import { RestoreCache } from "../../job/restore-cache.ts";
 import type { RestoreTarget } from "../../job/restore-mysql.ts";
 import { freeBytesAt, spaceWarnings } from "../../job/space.ts";
@@ -57,7 +58,12 @@ function isBaseDamaged(error: unknown, { base }: RecoveryPlan): boolean {
 }
 
 /** Find the copies and logs of the host. @returns what can be done, the best first. */
-async function plansFor({ options, context, destination, invocation }: Asked): Promise<[RecoveryPlan, ...RecoveryPlan[]]> {
+async function plansFor({
+  options,
+  context,
+  destination,
+  invocation,
+}: Asked): Promise<[RecoveryPlan, ...RecoveryPlan[]]> {
   const { signal } = invocation;
   const { config, log } = context;
   const where = { host: options.hostname ?? config.hostname, keepLocalPath: config.keepLocalPath };
@@ -70,18 +76,18 @@ async function plansFor({ options, context, destination, invocation }: Asked): P
   for (const warning of [...listing.warnings, ...logs.warnings]) log.warn(warning);
   const binlogs = listedOf("binlog", logs.listed);
   const doubts = new Set(binlogs.filter(({ doubt }) => doubt !== undefined).map(({ copy }) => copy.key));
-  const vendor = (named ?? candidates.at(-1)?.copy)?.vendor ?? "mariadb";
-  return planRecoveries({
-    ...readRecovery(options, vendor, log),
-    copy: named,
-    host,
-    candidates,
-    catalogue: catalogueOf(
-      binlogs.map(({ copy }) => copy),
-      doubts,
-    ),
-    acceptGaps: options.acceptGap === true,
-  });
+  const catalogue = catalogueOf(
+    binlogs.map(({ copy }) => copy),
+    doubts,
+  );
+  const acceptGaps = options.acceptGap === true;
+  const wanted = readRecovery(options, vendorOf(candidates), log);
+  return planRecoveries({ ...wanted, copy: named, host, candidates, catalogue, acceptGaps });
+}
+
+/** The newest copy tells whose GTIDs are meant. */
+function vendorOf(candidates: readonly Candidate[]): Vendor {
+  return candidates.at(-1)?.copy.vendor ?? "mariadb";
 }
 
 async function recoveryOf(plan: RecoveryPlan, asked: Asked): Promise<MysqlRecovery> {
