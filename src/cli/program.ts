@@ -159,6 +159,7 @@ const addVerify: Add = (program, start) => {
         "boot",
       ]),
     )
+    .option("--with-binlogs", "also replay the archived binary logs on it, as far as they reach")
     .addOption(jsonOption())
     .action((copy: string, options: Omit<VerifyMysqlOptions, "copy">) => {
       start(async (invocation) =>

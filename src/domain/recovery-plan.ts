@@ -1,4 +1,4 @@
-import { binlogNumber, gtidsAfter, includesGtids, joinGtids, parseGtidState } from "./binlog.ts";
+import { binlogNumber, gtidsAfter, gtidsBefore, includesGtids, joinGtids, parseGtidState } from "./binlog.ts";
 import { type BinlogCatalogue, type BinlogGap, type RecoverableWindow, recoverableWindow } from "./binlog-catalogue.ts";
 import type { BinlogCopy, MysqlCopy } from "./copy.ts";
 import { CopyError } from "./copy-error.ts";
@@ -18,8 +18,8 @@ export type RecoveryRequest = {
   readonly target: RecoveryTarget;
   /** Transactions to leave out. */
   readonly excluded: GtidFilter;
-  /** Go on behind gaps. */
-  readonly acceptGaps: boolean;
+  /** What to do where logs are missing: nothing at all, go on behind them, or end there. */
+  readonly atGap: "refuse" | "cross" | "stop";
 };
 
 /** Where the replay begins: at a place in the first log, or behind what the copy itself says it holds. */
@@ -155,31 +155,36 @@ function isBehindPosition({ binlog }: MysqlCopy, { file, offset }: { file: strin
 }
 
 function planOn(copy: MysqlCopy, request: RecoveryRequest): RecoveryPlan {
-  const { candidates, catalogue, target, excluded, acceptGaps } = request;
+  const { candidates, catalogue, target, excluded } = request;
   const base = planRestore(copy, candidates);
   const tooMuch = excess(copy, request);
   if (tooMuch !== undefined) throw refusal(copy, target, `${tooMuch}, so nothing older can be reached with it`);
   const window = windowOf(copy, catalogue);
   if (window === undefined) throw refusal(copy, target, "it does not tell where in the binary log it ends");
-  const reach = acceptGaps ? allLogs(copy, catalogue) : window.logs;
-  requireWithin(copy, window, request);
-  const logs = neededFor(reach, request);
-  if (logs.length === 0 && excluded.text !== "")
-    throw refusal(copy, target, `no binary log is archived that holds ${excluded.text}`);
-  const [gap] = window.gaps;
-  if (logs.length === 0 && gap !== undefined && target.kind === "end") throw refusal(copy, target, gapText(gap));
+  const logs = logsFor(copy, window, request);
   return {
     base,
     logs,
     start: startOf(copy, logs),
     target,
     excluded,
-    acceptGaps,
+    acceptGaps: request.atGap === "cross",
     window,
     logBytes: sumOf(logs, ({ bytes }) => bytes),
     replayBytes: sumOf(logs, ({ rawBytes }) => rawBytes),
     warnings: [...base.warnings, ...gapWarnings(window, logs), ...(logs.length === 0 ? [NOTHING_TO_REPLAY] : [])],
   };
+}
+
+function logsFor(copy: MysqlCopy, window: RecoverableWindow, request: RecoveryRequest): readonly BinlogCopy[] {
+  const { catalogue, target, excluded, atGap } = request;
+  requireWithin(copy, window, request);
+  const logs = neededFor(atGap === "cross" ? allLogs(copy, catalogue) : window.logs, request);
+  if (logs.length > 0) return logs;
+  if (excluded.text !== "") throw refusal(copy, target, `no binary log is archived that holds ${excluded.text}`);
+  const [gap] = window.gaps;
+  if (gap !== undefined && target.kind === "end" && atGap !== "stop") throw refusal(copy, target, gapText(gap));
+  return logs;
 }
 
 function refusal({ key }: MysqlCopy, target: RecoveryTarget, what: string): BackupError {
@@ -210,15 +215,16 @@ function wasBegun({ createdAt, log }: BinlogCopy, { startedAt }: MysqlCopy): boo
 function allLogs(copy: MysqlCopy, { timelines, doubts }: BinlogCatalogue): readonly BinlogCopy[] {
   const [first] = windowOf(copy, { timelines, doubts: new Set() })?.logs ?? [];
   const own = timelines.find((timeline) => first !== undefined && timeline.logs.includes(first)) ?? timelines.at(-1);
-  const isWanted = (log: BinlogCopy) => (first === undefined ? log.createdAt >= endOf(copy) : log.createdAt >= first.createdAt);
+  const isWanted = (log: BinlogCopy) =>
+    first === undefined ? log.createdAt >= endOf(copy) : log.createdAt >= first.createdAt;
   return (own?.logs ?? []).filter((log) => isWanted(log) && log.verified?.ok !== false && !doubts.has(log.key));
 }
 
-function requireWithin(copy: MysqlCopy, window: RecoverableWindow, { target, acceptGaps }: RecoveryRequest): void {
+function requireWithin(copy: MysqlCopy, window: RecoverableWindow, { target, atGap }: RecoveryRequest): void {
   const [gap] = window.gaps;
   const isBeyond =
     target.kind === "time" ? target.at > microsOf(window.to) : target.kind === "end" && gap !== undefined;
-  if (acceptGaps || !isBeyond) return;
+  if (atGap !== "refuse" || !isBeyond) return;
   const why = gap === undefined ? "" : `; ${gapText(gap)}`;
   throw notFound(
     `Cannot restore "${copy.key}" ${targetText(target)}: what is archived brings it ${windowText(window)}${why}`,
@@ -264,4 +270,20 @@ function gapWarnings({ gaps }: RecoverableWindow, logs: readonly BinlogCopy[]): 
   return gaps
     .filter(({ before }) => before !== undefined && names.has(before))
     .map((gap) => `what was written in a gap is lost: ${gapText(gap)}`);
+}
+
+/**
+ * Prove that a copy reaches the first log, where no place in it tells.
+ * @param held the GTIDs that the restored data holds.
+ * @throws {BackupError} NOT_FOUND when transactions from before the log are missing in it.
+ */
+export function requireReach({ base, start, logs, acceptGaps }: RecoveryPlan, held: string | undefined): void {
+  const [first] = logs;
+  const before = first === undefined ? undefined : gtidsBefore(first);
+  if (start.kind === "position" || acceptGaps || before === undefined) return;
+  if (includesGtids(parseGtidState(before.flavour, held ?? ""), before)) return;
+  throw notFound(
+    `Cannot bring "${base.copy.key}" forward: it does not hold all that was logged before "${first?.name}"`,
+    "Use another copy: what was written in between is not archived.",
+  );
 }

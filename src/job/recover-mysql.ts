@@ -6,7 +6,7 @@ import type { BinlogCopy, BinlogPosition, MysqlCopy } from "../domain/copy.ts";
 import { BackupError } from "../domain/errors.ts";
 import { formatGtidPosition, parseGtidPosition, positionOf } from "../domain/gtid-position.ts";
 import { containsGtids, formatGtidSet, parseGtidSet, subtractGtids } from "../domain/gtid-set.ts";
-import type { RecoveryPlan } from "../domain/recovery-plan.ts";
+import { type RecoveryPlan, requireReach } from "../domain/recovery-plan.ts";
 import { targetText } from "../domain/recovery-target.ts";
 import { text } from "../lib/command.ts";
 import type { ReplayServer } from "../mysql/replay-server.ts";
@@ -106,7 +106,7 @@ async function replayLogs(stage: RecoveryStage, recovery: MysqlRecovery, warning
   await using server = await openServer(stage, recovery);
   await stage.note(stage.journal ?? { isResumable: server.isResumable, held: server.executed });
   const held = copy.vendor === "mariadb" ? copy.gtid : stage.journal?.held;
-  requireReach(copy, held, plan);
+  requireReach(plan, held);
   await sweepLogs(stage.logs);
   const skipped = countApplied(plan.logs, stage.journal, server.executed);
   const tally = new Tally(plan, recovery.onProgress);
@@ -131,22 +131,6 @@ async function openServer(stage: RecoveryStage, recovery: MysqlRecovery): Promis
   await stage.discard();
   await bringBase(stage, recovery);
   return recovery.openServer(copy, stage.data, copy.gtid);
-}
-
-/** A copy that does not tell where it ends must hold everything from before the first log. */
-function requireReach(copy: MysqlCopy, held: string | undefined, { start, logs, acceptGaps }: RecoveryPlan): void {
-  const before = logs[0]?.log?.previousGtid;
-  if (start.kind === "position" || before === undefined || acceptGaps) return;
-  const isReached =
-    copy.vendor === "mariadb"
-      ? held !== undefined
-      : held !== undefined && containsGtids(parseGtidSet(held), parseGtidSet(before));
-  if (isReached) return;
-  throw new BackupError(
-    "NOT_FOUND",
-    `Cannot bring "${copy.key}" forward: it does not hold all that was logged before "${logs[0]?.name}"`,
-    { hint: "Use another copy: what was written in between is not archived." },
-  );
 }
 
 /** Leading logs of which all transactions are in the data already; the last one tells where to stop, so it is read always. */

@@ -5,7 +5,7 @@ import { catalogueOf } from "../../src/domain/binlog-catalogue.ts";
 import type { BinlogCopy, MysqlCopy } from "../../src/domain/copy.ts";
 import { BackupError } from "../../src/domain/errors.ts";
 import { LogCutter, type LoggedTransaction } from "../../src/domain/log-cut.ts";
-import { planRecovery, type RecoveryPlan } from "../../src/domain/recovery-plan.ts";
+import { planRecovery, type RecoveryPlan, requireReach } from "../../src/domain/recovery-plan.ts";
 import { gtidFilter, type RecoveryTarget } from "../../src/domain/recovery-target.ts";
 import { binlogCopy, fullCopy } from "../support/copies.ts";
 
@@ -14,7 +14,9 @@ const START = Date.UTC(2026, 10, 21, 2, 0, 0) * 1000;
 const FIRST_OFFSET = 200;
 const LENGTH = 100;
 
-type Log = { readonly copy: BinlogCopy; readonly transactions: readonly LoggedTransaction[] };
+type Log = { readonly copy: BinlogCopy; readonly transactions: readonly LoggedTransaction[]; readonly end: number };
+
+const NO_LOG = { transactions: [], end: 0 };
 
 /** A server's history, copies of it, and what of its logs is archived. */
 type World = {
@@ -64,6 +66,7 @@ function worldOf(drawn: typeof DRAWN extends fc.Arbitrary<infer T> ? T : never):
     const lastAt = wholeSecond(exact[to - 1] ?? began);
     return {
       transactions,
+      end,
       copy: binlogCopy(index + 1, wholeSecond(began), {
         serverVersion,
         rawBytes: end + 44,
@@ -95,24 +98,23 @@ function worldOf(drawn: typeof DRAWN extends fc.Arbitrary<infer T> ? T : never):
     copies: withoutTwins(
       copies.map((holds) => {
         const taken = new Date(Math.floor((exact[holds - 1] ?? START) / 1000));
-        const index = logs.findLastIndex(
-          ({ transactions }) =>
-            transactions[0] !== undefined && Number(/\d+$/.exec(transactions[0].gtid ?? "")?.[0]) <= holds + 1,
-        );
-        const log = logs[Math.max(0, index)];
-        const before = Number(/\d+$/.exec(log?.transactions[0]?.gtid ?? "")?.[0]) - 1;
-        const offset = FIRST_OFFSET + (holds - before) * LENGTH;
+        const log = logs.findLast(({ transactions: [first] }) => numberOf(first?.gtid) <= holds + 1);
+        const offset = FIRST_OFFSET + (holds + 1 - numberOf(log?.transactions[0]?.gtid)) * LENGTH;
         const copy = fullCopy(taken, {
           vendor: drawn.isMariadb ? "mariadb" : "oracle",
           finishedAt: new Date(taken.getTime() + 1),
           serverVersion,
           gtid: setOf(flavour, holds) || undefined,
-          binlog: drawn.knowsPlace ? { file: log?.copy.name ?? "", offset } : undefined,
+          binlog: drawn.knowsPlace && log !== undefined ? { file: log.copy.name, offset } : undefined,
         });
         return { holds, copy };
       }),
     ),
   };
+}
+
+function numberOf(gtid = ""): number {
+  return Number(/\d+$/.exec(gtid)?.[0]);
 }
 
 /** Names of copies differ by the second. */
@@ -131,7 +133,7 @@ function planFor(world: World, target: RecoveryTarget, exclude: readonly string[
     catalogue: catalogueOf(archived),
     target,
     excluded: gtidFilter(exclude, world.flavour === "mariadb" ? "mariadb" : "oracle"),
-    acceptGaps: false,
+    atGap: "refuse",
   });
 }
 
@@ -139,24 +141,22 @@ function planFor(world: World, target: RecoveryTarget, exclude: readonly string[
 function replayed(world: World, plan: RecoveryPlan): number[] {
   const held = world.copies.find(({ copy }) => copy.key === plan.base.copy.key)?.holds ?? 0;
   const numbers = Array.from({ length: held }, (_, index) => index + 1);
+  requireReach(plan, setOf(world.flavour, held));
   for (const [index, copy] of plan.logs.entries()) {
-    const log = world.logs.find((each) => each.copy.key === copy.key);
+    const { transactions, ...log } = world.logs.find((each) => each.copy.key === copy.key) ?? NO_LOG;
     const from = index === 0 && plan.start.kind === "position" ? plan.start.offset : 0;
     const cutter = new LogCutter({
+      ...plan,
       name: copy.name,
       from,
-      target: plan.target,
-      excluded: plan.excluded,
       isExact: world.flavour === "mysql",
-      ...(plan.start.kind === "gtid" && { isHeld: (gtid: string) => Number(/\d+$/.exec(gtid)?.[0]) <= held }),
+      isHeld: (gtid: string) => plan.start.kind === "gtid" && numberOf(gtid) <= held,
     });
-    for (const transaction of log?.transactions ?? []) cutter.add(transaction);
-    const cut = cutter.finish(copy.log?.endOffset ?? 0);
-    for (const { from: first, to } of cut.segments) {
-      const inside = log?.transactions.filter(({ start, end }) => start >= first && end <= to) ?? [];
-      numbers.push(...inside.map(({ gtid = "" }) => Number(/\d+$/.exec(gtid)?.[0])));
-    }
-    if (cut.stop !== undefined) break;
+    for (const transaction of transactions) cutter.add(transaction);
+    const { segments, stop } = cutter.finish(log.end);
+    const isIn = ({ start, end }: LoggedTransaction) => segments.some(({ from, to }) => start >= from && end <= to);
+    numbers.push(...transactions.filter(isIn).map(({ gtid }) => numberOf(gtid)));
+    if (stop !== undefined) break;
   }
   return numbers;
 }
@@ -178,6 +178,13 @@ function refusal(work: () => unknown): BackupError | undefined {
   }
 }
 
+/** Without a gap only what lies before all copies, or behind all logs, may be refused. */
+function isCovered({ logs, copies, lost }: World, at: number): boolean {
+  const lastAt = (logs.at(-1)?.copy.log?.lastAt.getTime() ?? 0) * 1000;
+  const firstAt = (copies[0]?.copy.finishedAt?.getTime() ?? 0) * 1000;
+  return lost.size === 0 && at >= firstAt && at <= lastAt && copies.every(({ copy }) => isPlaced(copy));
+}
+
 describe("planRecovery()", () => {
   test("leads to exactly what was committed before a moment, or refuses", () => {
     let reached = 0;
@@ -196,12 +203,7 @@ describe("planRecovery()", () => {
           return;
         }
         expect(refused.code).toBe("NOT_FOUND");
-        // Without a gap only what lies before all copies, or behind all logs, is refused.
-        const lastAt = world.logs.at(-1)?.copy.log?.lastAt.getTime() ?? 0;
-        const oldest = world.copies[0]?.copy;
-        const isInside = at <= lastAt * 1000 && at >= (oldest?.finishedAt?.getTime() ?? 0) * 1000;
-        const isKnown = world.copies.every(({ copy }) => copy.gtid !== undefined || copy.binlog !== undefined);
-        if (isInside && isKnown && world.lost.size === 0) throw refused;
+        if (isCovered(world, at)) throw refused;
       }),
       { numRuns: 2000 },
     );
@@ -238,7 +240,7 @@ describe("planRecovery()", () => {
         const refused = refusal(() => {
           numbers = replayed(world, planFor(world, target));
         });
-        const before = Number(/\d+$/.exec(transaction.gtid ?? "")?.[0]) - 1;
+        const before = numberOf(transaction.gtid) - 1;
         if (refused === undefined) expect(numbers).toEqual(Array.from({ length: before }, (_, index) => index + 1));
         else if (
           world.lost.size === 0 &&

@@ -1,4 +1,3 @@
-import { catalogueOf } from "../../domain/binlog-catalogue.ts";
 import type { MysqlCopy, Vendor } from "../../domain/copy.ts";
 import { CopyError } from "../../domain/copy-error.ts";
 import { planRecoveries, type RecoveryPlan } from "../../domain/recovery-plan.ts";
@@ -12,15 +11,15 @@ import { type MysqlRecovery, type RecoveredFacts, recoverMysql as recover } from
 import { RestoreCache } from "../../job/restore-cache.ts";
 import type { RestoreTarget } from "../../job/restore-mysql.ts";
 import { freeBytesAt, spaceWarnings } from "../../job/space.ts";
-import { openReplayServer } from "../../mysql/replay-server.ts";
 import { type Context, openContext, openDestination } from "../context.ts";
 import { exitStatusOf } from "../exit-status.ts";
-import { listedOf, requireListed } from "../find-copies.ts";
+import { requireListed } from "../find-copies.ts";
 import { findMysql, isKept } from "../find-mysql.ts";
 import type { Invocation } from "../invocation.ts";
-import { mysqlBinaries, mysqlParts, storedParts } from "../mysql-reading.ts";
+import { mysqlBinaries, mysqlParts } from "../mysql-reading.ts";
 import { readRecovery } from "../recovery-options.ts";
 import { endJson, endText, recoveryJson, recoveryLines } from "../recovery-report.ts";
+import { catalogueFor, replayServices } from "../recovery-services.ts";
 import { progressOf, type RestoreMysqlOptions, stepsFor, targetOf } from "../restore-target.ts";
 
 type Destination = Awaited<ReturnType<typeof openDestination>>;
@@ -72,17 +71,11 @@ async function plansFor({
   const named = isLatest ? undefined : findMysql(options.copy, where, listing.listed).copy;
   const host = named?.host ?? where.host;
   const candidates = requireListed({ media: "mysql", host, verb: "restore" }, listing.listed);
-  const logs = await listCopies(destination, { host, media: "binlog", signal });
-  for (const warning of [...listing.warnings, ...logs.warnings]) log.warn(warning);
-  const binlogs = listedOf("binlog", logs.listed);
-  const doubts = new Set(binlogs.filter(({ doubt }) => doubt !== undefined).map(({ copy }) => copy.key));
-  const catalogue = catalogueOf(
-    binlogs.map(({ copy }) => copy),
-    doubts,
-  );
-  const acceptGaps = options.acceptGap === true;
+  for (const warning of listing.warnings) log.warn(warning);
+  const catalogue = await catalogueFor(destination, { host, log, signal });
+  const atGap = options.acceptGap === true ? "cross" : "refuse";
   const wanted = readRecovery(options, vendorOf(candidates), log);
-  return planRecoveries({ ...wanted, copy: named, host, candidates, catalogue, acceptGaps });
+  return planRecoveries({ ...wanted, copy: named, host, candidates, catalogue, atGap });
 }
 
 /** The newest copy tells whose GTIDs are meant. */
@@ -100,10 +93,8 @@ async function recoveryOf(plan: RecoveryPlan, asked: Asked): Promise<MysqlRecove
   return {
     plan,
     openPart: mysqlParts(reading),
-    openLog: storedParts(reading),
     openRestorer: (part) => openRestorer(part, { binaries, signal }),
-    openServer: ({ vendor, serverVersion = "" }, directory, held) =>
-      openReplayServer({ directory, vendor, serverVersion, held, memoryBytes, signal }),
+    ...replayServices({ config, destination, memoryBytes, signal }),
     cache: options.cache === undefined ? undefined : await RestoreCache.at(options.cache, { log, signal }),
     memoryBytes,
     idleSeconds: config.run.idleSeconds,

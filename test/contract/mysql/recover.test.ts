@@ -49,8 +49,12 @@ async function write({ defaultsFile }: Database, written: Written[], until: () =
   }
 }
 
-describe.skipIf(!hasMariadb())("restore mysql to a moment, of MariaDB", () => recovering(REPLAY_MARIADB));
-describe.skipIf(!hasMysql())("restore mysql to a moment, of MySQL", () => recovering(REPLAY_MYSQL));
+describe.skipIf(!hasMariadb())("restore mysql to a moment, of MariaDB", () => {
+  recovering(REPLAY_MARIADB);
+});
+describe.skipIf(!hasMysql())("restore mysql to a moment, of MySQL", () => {
+  recovering(REPLAY_MYSQL);
+});
 
 function recovering(product: ReplayVendor): void {
   const isMariadb = product.vendor === "mariadb";
