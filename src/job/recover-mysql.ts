@@ -185,7 +185,7 @@ class Tally {
   check(): void {
     const { target, excluded, logs } = this.#plan;
     const isMissed = (target.kind === "gtid" || target.kind === "position") && this.#latest?.cut.stop === undefined;
-    const range = `they go from "${logs[0]?.name}" to "${logs.at(-1)?.name}"`;
+    const range = `they are ${logs[0]?.name} to ${logs.at(-1)?.name}`;
     if (isMissed) throw notFound(`Cannot restore ${targetText(target)}: the logs do not hold that, ${range}`);
     const left = missingOf(excluded.text, this.#excluded, this.#plan.base.copy);
     if (left !== "") throw notFound(`Cannot leave out ${left}: the logs up to the target do not hold that, ${range}`);
