@@ -15,7 +15,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   engine: ["domain", "lib"],
   mysql: ["domain", "lib"],
   modifier: ["domain", "lib"],
-  source: ["domain", "lib", "engine/engine.ts", "mysql/client.ts"],
+  source: ["domain", "lib", "engine/engine.ts", "mysql/client.ts", "mysql/binlog-events.ts"],
   status: ["domain", "lib", "destination/destination.ts"],
   config: ["domain", "lib", "destination/options.ts", "modifier/options.ts"],
   job: [

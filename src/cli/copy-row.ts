@@ -1,7 +1,9 @@
+import type { RecoverableWindow } from "../domain/binlog-catalogue.ts";
 import type { Copy } from "../domain/copy.ts";
 import { humanBytes, humanSeconds, humanTime } from "../domain/human.ts";
 import type { Listed } from "../job/list.ts";
 import { tableOf } from "./table.ts";
+import { gapJson, type Windows } from "./windows.ts";
 
 /** When a copy was taken; a binlog, when its first event was written. */
 function takenAt(copy: Copy): Date {
@@ -9,34 +11,58 @@ function takenAt(copy: Copy): Date {
 }
 
 /** What is known about a copy's soundness, in a word or two. */
-function stateOf({ copy, doubt }: Listed): string {
+export function stateOf({ copy, doubt }: Listed): string {
   if (doubt !== undefined) return doubt;
   if (copy.verified === undefined) return "stored";
   return copy.verified.ok ? "verified" : "broken";
 }
 
 /** A listed copy as `--json` prints it. Field names are stable. */
-export function jsonOf(listed: Listed): Record<string, unknown> {
+export function jsonOf(listed: Listed, windows: Windows): Record<string, unknown> {
   const { copy } = listed;
-  return {
+  const { bytes, rawBytes, sha256, suffixes, verified } = copy;
+  return withNulls({
     key: copy.key,
     host: copy.host,
     type: copy.media,
-    run_type: copy.media === "binlog" ? null : copy.interval,
-    directory: copy.media === "files" ? (copy.directory ?? null) : null,
+    run_type: copy.media === "binlog" ? undefined : copy.interval,
+    directory: copy.media === "files" ? copy.directory : undefined,
     taken_at: takenAt(copy).toISOString(),
-    bytes: copy.bytes ?? null,
-    raw_bytes: copy.rawBytes ?? null,
-    sha256: copy.sha256 ?? null,
-    suffixes: copy.suffixes,
+    bytes,
+    raw_bytes: rawBytes,
+    sha256,
+    suffixes,
     state: stateOf(listed),
-    verified_at: copy.verified?.at.toISOString() ?? null,
+    verified_at: verified?.at.toISOString(),
     warnings: copy.media === "files" ? copy.warnings : [],
+    ...windowJson(windows.get(copy.key)),
+  });
+}
+
+function windowJson(window: RecoverableWindow | undefined): Record<string, unknown> {
+  return {
+    recoverable_from: window?.from.toISOString(),
+    recoverable_until: window?.to.toISOString(),
+    gaps: window?.gaps.map(gapJson) ?? [],
   };
 }
 
+/** As JSON has it: what is not known is there as well. */
+export function withNulls(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, value ?? null]));
+}
+
+/** Until when a copy of a server can be brought forward; `!` where a gap ends that. */
+function untilOf({ copy }: Listed, windows: Windows): string {
+  const window = windows.get(copy.key);
+  if (window === undefined) return "";
+  const until = window.logs.length === 0 ? "-" : humanTime(window.to);
+  return window.gaps.length === 0 ? until : `${until} !`;
+}
+
 /** The listing as a table for people. */
-export function copyTable(rows: readonly Listed[], now: Date): string[] {
+export function copyTable(rows: readonly Listed[], now: Date, windows: Windows): string[] {
+  const until = { title: "RECOVERABLE UNTIL", value: (row: Listed) => untilOf(row, windows) };
   return tableOf(
     [
       { title: "TAKEN", value: ({ copy }) => humanTime(takenAt(copy)) },
@@ -47,6 +73,7 @@ export function copyTable(rows: readonly Listed[], now: Date): string[] {
       },
       { title: "SIZE", value: ({ copy }) => (copy.bytes === undefined ? "?" : humanBytes(copy.bytes)), align: "right" },
       { title: "STATE", value: stateOf },
+      ...(windows.size === 0 ? [] : [until]),
       { title: "COPY", value: ({ copy }) => copy.key },
     ],
     rows,

@@ -3,6 +3,7 @@ import type { Media } from "../domain/copy.ts";
 import { BackupError, EXIT_STATUS } from "../domain/errors.ts";
 import { INTERVALS, type Interval } from "../domain/interval.ts";
 import { keyProblem } from "../domain/key.ts";
+import type { PushOptions } from "./commands/binlog.ts";
 import type { VerifyMysqlOptions } from "./commands/verify-mysql.ts";
 import { exitStatusOf } from "./exit-status.ts";
 import { abortOnSignals } from "./interruption.ts";
@@ -166,6 +167,41 @@ const addVerify: Add = (program, start) => {
         (await import("./commands/verify-mysql.ts")).verifyMysql({ ...options, copy }, invocation),
       );
     });
+  addVerifyBinlog(group, start);
+};
+
+const addVerifyBinlog = (group: Command, start: (work: Work) => void): void => {
+  group
+    .command("binlog")
+    .description("read archived binary logs: checksum, decryption, decompression and every event; needs no space")
+    .argument("<copy>", "what ls printed, or latest, or all")
+    .option("--hostname <host>", "another host than this one", host)
+    .addOption(jsonOption())
+    .action((copy: string, options: { hostname?: string; json?: true }) => {
+      start(async (invocation) =>
+        (await import("./commands/verify-binlog.ts")).verifyBinlog({ ...options, copy }, invocation),
+      );
+    });
+};
+
+const addBinlog: Add = (program, start) => {
+  const group = program.command("binlog").description("binary logs of the server, for a point in time");
+  group
+    .command("push")
+    .description("archive the server's binary logs; cron may do it every few minutes")
+    .option("--lock-file <path>", "file that keeps runs from overlapping", DEFAULT_LOCK)
+    .option("--wait <seconds>", "how long to wait for another run (default: half an hour)", seconds)
+    .action((options: PushOptions) => {
+      start(async (invocation) => (await import("./commands/binlog.ts")).push(options, invocation));
+    });
+  group
+    .command("ls")
+    .description("list the archived binary logs, and what is missing between them")
+    .option("--host <host>", "another host than this one", host)
+    .addOption(jsonOption())
+    .action((options: { host?: string; json?: true }) => {
+      start(async (invocation) => (await import("./commands/binlog.ts")).ls(options, invocation));
+    });
 };
 
 const addCare: Add = (program, start) => {
@@ -192,6 +228,7 @@ const COMMANDS: ReadonlyMap<string, Add> = new Map([
   ["status", addListings],
   ["restore", addRestore],
   ["verify", addVerify],
+  ["binlog", addBinlog],
   ["check", addCare],
   ["init", addCare],
 ]);

@@ -206,6 +206,7 @@ const SECTIONS = {
     full_backup: v.optional(choice(INTERVALS), "daily"),
     full_backup_days: v.optional(integer(1)),
     expire_log_days: v.optional(count, "7"),
+    rotate_seconds: v.optional(count, "0"),
     xtrabackup_binary: maybe(line),
     xbstream_binary: maybe(line),
     hostname: maybe(host),

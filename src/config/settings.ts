@@ -96,6 +96,7 @@ function mysqlOf(mysql: Settings["mysql"]): MysqlOptions {
     fullBackup: mysql.full_backup,
     fullBackupDays: mysql.full_backup_days,
     expireLogDays: mysql.expire_log_days,
+    rotateSeconds: mysql.rotate_seconds,
     parallel: mysql.parallel,
     incrementalFrom: mysql.incremental_from,
     maskSecrets: mysql.mask_secrets,

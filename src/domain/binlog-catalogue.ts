@@ -7,7 +7,7 @@ import {
   gtidsBefore,
   includesGtids,
   missingGtids,
-  parseGtidState,
+  readGtidState,
 } from "./binlog.ts";
 import type { BinlogCopy, MysqlCopy } from "./copy.ts";
 import type { Key } from "./key.ts";
@@ -75,13 +75,13 @@ function gapAfter(log: BinlogCopy, next: BinlogCopy, isBad: boolean): BinlogGap 
   const missing = binlogNumber(next.name) - binlogNumber(log.name) - 1;
   const [end, start] = [gtidsAfter(log), gtidsBefore(next)];
   const gap = { after: log, before: next, gtid: lostBetween(end, start) };
-  if (missing > 0) return newGap({ ...gap, reason: "missing", missing });
+  // Nothing was written to logs that are missing between GTIDs that go on.
+  if (missing > 0) return isProven(log, next) ? undefined : newGap({ ...gap, reason: "missing", missing });
   // What is wrong with a bad log is told once.
   if (isBad) return undefined;
   if (!follows(end, start)) return newGap({ ...gap, reason: "mismatch" });
-  // GTIDs that go on prove that nothing was lost with the end of the log.
-  const isProven = log.gtid !== undefined && end !== undefined && start !== undefined;
-  return log.log?.end === "torn" && !isProven ? newGap({ ...gap, reason: "torn" }) : undefined;
+  // Nor was anything lost with the end of such a log.
+  return log.log?.end === "torn" && !isProven(log, next) ? newGap({ ...gap, reason: "torn" }) : undefined;
 }
 
 type Gap = Partial<Pick<BinlogGap, "missing" | "gtid" | "from">> & {
@@ -121,6 +121,18 @@ function follows(end: GtidState | undefined, start: GtidState | undefined): bool
   return includesGtids(start, { flavour: "mariadb", position: both });
 }
 
+/** Whether it is certain that nothing was logged between the end of one log and the start of another: all has GTIDs, and they go on. */
+function isProven(log: BinlogCopy, next: BinlogCopy): boolean {
+  const [end, start] = [gtidsAfter(log), gtidsBefore(next)];
+  if (end === undefined || start === undefined || !follows(end, start)) return false;
+  return end.flavour === "mariadb" || (usesGtids(log) && usesGtids(next));
+}
+
+/** Whether all transactions in a log of MySQL have GTIDs, and there is one at least. */
+function usesGtids({ gtid }: BinlogCopy): boolean {
+  return gtid !== undefined;
+}
+
 /** Whether a log is of another server than a copy, by what both know. */
 function isOfAnother(log: BinlogCopy, copy: MysqlCopy): boolean {
   return log.serverUuid !== undefined && copy.serverUuid !== undefined && log.serverUuid !== copy.serverUuid;
@@ -157,7 +169,8 @@ function isBehind(copy: MysqlCopy, log: BinlogCopy): boolean {
   const before = gtidsBefore(log);
   if (before === undefined || copy.gtid === undefined) return true;
   if ((before.flavour === "mariadb") !== (copy.vendor === "mariadb")) return false;
-  return includesGtids(parseGtidState(before.flavour, copy.gtid), before);
+  const own = readGtidState(before.flavour, copy.gtid);
+  return own === undefined || includesGtids(own, before);
 }
 
 type Start = { readonly timeline: Timeline; readonly index: number };

@@ -1,4 +1,5 @@
 import type { BinlogCopy } from "./copy.ts";
+import { BackupError } from "./errors.ts";
 import {
   formatGtidPosition,
   type GtidPosition,
@@ -79,6 +80,17 @@ export function parseGtidState(flavour: BinlogFlavour, text: string): GtidState 
   return { flavour, position: parseGtidPosition(text) };
 }
 
+/** As `parseGtidState()`; `undefined` for what cannot be read, which says no more than nothing at all. */
+export function readGtidState(flavour: BinlogFlavour, text: string | undefined): GtidState | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return parseGtidState(flavour, text);
+  } catch (error) {
+    if (error instanceof BackupError) return undefined;
+    throw error;
+  }
+}
+
 export function formatGtidState(state: GtidState): string {
   return state.flavour === "mysql" ? formatGtidSet(state.set) : formatGtidPosition(state.position);
 }
@@ -108,12 +120,12 @@ export function missingGtids(whole: GtidState, part: GtidState): string {
 
 /** What was logged before an archived log; `undefined` when nobody knows. */
 export function gtidsBefore({ log }: BinlogCopy): GtidState | undefined {
-  return log?.previousGtid === undefined ? undefined : parseGtidState(log.flavour, log.previousGtid);
+  return log && readGtidState(log.flavour, log.previousGtid);
 }
 
 /** What was logged at the end of an archived log: what the next one begins with. `undefined` when nobody knows. */
 export function gtidsAfter(copy: BinlogCopy): GtidState | undefined {
   const before = gtidsBefore(copy);
-  if (before === undefined || copy.log === undefined || copy.gtid === undefined) return before;
-  return joinGtids(before, parseGtidState(copy.log.flavour, copy.gtid));
+  const own = copy.log && readGtidState(copy.log.flavour, copy.gtid);
+  return before === undefined || own === undefined ? before : joinGtids(before, own);
 }

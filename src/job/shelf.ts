@@ -1,6 +1,7 @@
 import type { CallOptions, Destination } from "../destination/destination.ts";
 import type { CopyOf, Media } from "../domain/copy.ts";
 import type { Key } from "../domain/key.ts";
+import { parseCopyKey, withoutSuffixes } from "../domain/names.ts";
 import { statusOf, withCopy } from "../domain/status.ts";
 import type { ByteStream, Digest } from "../lib/bytes.ts";
 import type { Manifests } from "../status/manifests.ts";
@@ -75,6 +76,11 @@ async function removeObject<M extends Media>(
   await manifests.forget(key, options);
 }
 
+/** The predecessor records a binlog without the suffixes of its object. */
+function recordedAs(key: Key): Key[] {
+  return parseCopyKey(key)?.media === "binlog" ? [key, withoutSuffixes(key)] : [key];
+}
+
 /**
  * Remove copies, in the order given: status → manifest → data, so that nothing is ever listed that is not there.
  * @returns the status without them.
@@ -84,7 +90,7 @@ export async function removeCopies<M extends Media>(
   copies: readonly { readonly key: Key }[],
   { signal }: CallOptions,
 ): Promise<Loaded<CopyOf<M>>> {
-  const keys = new Set(copies.map(({ key }) => key));
+  const keys = new Set(copies.flatMap(({ key }) => recordedAs(key)));
   const left = await shelf.status.update((now) => statusOf(now.copies.filter(({ key }) => !keys.has(key))), { signal });
   for (const { key } of copies) await removeObject(shelf, key, { signal });
   return left;

@@ -4,7 +4,14 @@ import type { BinlogEnd, BinlogFacts } from "../domain/binlog.ts";
 import { BackupError } from "../domain/errors.ts";
 import { formatDomainGtid } from "../domain/gtid-position.ts";
 import type { ByteStream } from "../lib/bytes.ts";
-import { EVENT, type LogFormat, readFormat, readGtidList, readPreviousGtids } from "./binlog-bodies.ts";
+import {
+  EVENT,
+  isFormatChecked,
+  type LogFormat,
+  readFormat,
+  readGtidList,
+  readPreviousGtids,
+} from "./binlog-bodies.ts";
 import { type BinlogEvent, Transactions } from "./binlog-transactions.ts";
 
 /** A complete transaction of a log; DDL is one as well. */
@@ -44,6 +51,15 @@ export type ScanOptions = {
   /** Told each transaction, in order. */
   readonly onTransaction?: (transaction: BinlogTransaction) => void;
 };
+
+/** A log that only its own server can read: fetch it from there, which sends it plain. */
+export class EncryptedLogError extends BackupError {
+  override readonly name: string = "EncryptedLogError";
+
+  constructor(log: string) {
+    super("DATA_DAMAGED", `Cannot read "${log}" as a binary log: the server has encrypted it`);
+  }
+}
 
 const MAGIC = Buffer.from([0xfe, 0x62, 0x69, 0x6e]);
 const ENCRYPTED_MAGIC = Buffer.from([0xfd, 0x62, 0x69, 0x6e]);
@@ -132,6 +148,11 @@ export class BinlogScanner {
     }, onTransaction !== undefined);
   }
 
+  /** Whether the first transaction was seen, so that all that tells the log from others was read. */
+  get isBegun(): boolean {
+    return this.#transactions.isBegun;
+  }
+
   push(chunk: Uint8Array): void {
     this.#bytes += chunk.length;
     for (let at = 0; at < chunk.length && this.#damage === undefined; ) {
@@ -193,7 +214,7 @@ export class BinlogScanner {
   }
 
   #checkMagic(magic: Buffer): void {
-    if (magic.equals(ENCRYPTED_MAGIC)) throw this.#refused("the server has encrypted it");
+    if (magic.equals(ENCRYPTED_MAGIC)) throw new EncryptedLogError(this.#name);
     if (!magic.equals(MAGIC)) throw this.#refused("it does not begin like one");
     this.#head.update(magic);
     this.#offset = MAGIC.length;
@@ -269,17 +290,20 @@ export class BinlogScanner {
   #take(current: Current): void {
     const kept = Buffer.concat(current.kept);
     const header = isOfHead(current.type) ? HEADER : 0;
-    if (current.type === EVENT.format) this.#takeFormat(current, kept.subarray(header));
-    const isChecked = this.#format?.checksums === true;
+    const isChecked = this.#endsWithChecksum(current, kept.subarray(header));
     if (isChecked && current.tail.readUInt32LE(0) !== current.crc) {
-      if (current.type === EVENT.format) this.#format = undefined;
       this.#damage = { offset: current.start, what: "an event does not match its checksum" };
       return;
     }
-    if (isEncryption(current)) throw this.#refused("the server has encrypted it");
+    if (current.type === EVENT.format) this.#takeFormat(current, kept.subarray(header));
+    if (isEncryption(current)) throw new EncryptedLogError(this.#name);
     const isWhole = kept.length === header + current.length - HEADER;
     const body = kept.subarray(header, isChecked && isWhole ? kept.length - 4 : kept.length);
     this.#look({ ...current, end: current.start + current.length, body }, kept);
+  }
+
+  #endsWithChecksum({ type }: Current, body: Buffer): boolean {
+    return type === EVENT.format ? isFormatChecked(body) : this.#format?.checksums === true;
   }
 
   #takeFormat(current: Current, body: Buffer): void {

@@ -3,6 +3,7 @@ import { listCopies } from "../../job/list.ts";
 import { openConfig, openDestination, openLog } from "../context.ts";
 import { copyTable, jsonOf } from "../copy-row.ts";
 import type { Invocation } from "../invocation.ts";
+import { windowsOf } from "../windows.ts";
 
 type LsOptions = { readonly type?: Media; readonly host?: string; readonly json?: true };
 
@@ -11,23 +12,28 @@ export async function ls({ type, host, json }: LsOptions, invocation: Invocation
   const { terminal, signal } = invocation;
   const { config } = await openConfig(invocation);
   await using destination = await openDestination(config);
-  const { listed, warnings } = await listCopies(destination, {
+  const { listed: found, warnings } = await listCopies(destination, {
     host: host === "all" ? undefined : host,
-    media: type,
+    // How far a copy of a server reaches, its binary logs tell.
+    media: type === "mysql" ? undefined : type,
     signal,
   });
+  const windows = windowsOf(found);
+  const listed = found.filter(({ copy }) => type === undefined || copy.media === type);
   if (warnings.length > 0) {
     const log = await openLog(invocation);
     for (const warning of warnings) log.warn(warning);
   }
   if (json === true) {
-    terminal.print(JSON.stringify({ destination: destination.url, copies: listed.map(jsonOf) }, null, 2));
+    terminal.print(
+      JSON.stringify({ destination: destination.url, copies: listed.map((each) => jsonOf(each, windows)) }, null, 2),
+    );
     return 0;
   }
   if (listed.length === 0) {
     (await openLog(invocation)).info(`no copies on ${destination.url}`);
     return 0;
   }
-  terminal.print(copyTable(listed, new Date()).join("\n"));
+  terminal.print(copyTable(listed, new Date(), windows).join("\n"));
   return 0;
 }

@@ -3,6 +3,12 @@ import { copyTable, jsonOf } from "../../../src/cli/copy-row.ts";
 import type { Listed } from "../../../src/job/list.ts";
 import { at, binlogCopy, filesCopy, fullCopy } from "../../support/copies.ts";
 
+const NO_WINDOWS = new Map<never, never>();
+
+function rowOf(listed: Listed): Record<string, unknown> {
+  return jsonOf(listed, NO_WINDOWS);
+}
+
 const SHA256 = "c".repeat(64);
 
 const LISTED: readonly Listed[] = [
@@ -24,7 +30,7 @@ const LISTED: readonly Listed[] = [
 ];
 
 test("copyTable() is what ls prints", async () => {
-  const text = `${copyTable(LISTED, at(5)).join("\n")}\n`;
+  const text = `${copyTable(LISTED, at(5), NO_WINDOWS).join("\n")}\n`;
   await expect(text).toMatchFileSnapshot("../../golden/cli/ls.txt");
 });
 
@@ -42,12 +48,20 @@ test("jsonOf() names the same fields of every copy", () => {
     "suffixes",
   ];
   for (const listed of LISTED) {
-    expect(Object.keys(jsonOf(listed))).toEqual([...fields, "state", "verified_at", "warnings"]);
+    expect(Object.keys(rowOf(listed))).toEqual([
+      ...fields,
+      "state",
+      "verified_at",
+      "warnings",
+      "recoverable_from",
+      "recoverable_until",
+      "gaps",
+    ]);
   }
 });
 
 test("jsonOf() writes times in UTC, and null for what is not known", () => {
-  const [plain, whole] = LISTED.map(jsonOf);
+  const [plain, whole] = LISTED.map(rowOf);
   expect(whole).toMatchObject({
     key: "db7/daily/files/_etc-2026-05-02_03_00_02.tar.gz",
     type: "files",
@@ -63,5 +77,5 @@ test("jsonOf() writes times in UTC, and null for what is not known", () => {
     warnings: ["/etc/motd: file changed as we read it"],
   });
   expect(plain).toMatchObject({ bytes: null, raw_bytes: null, sha256: null, state: "stored", verified_at: null });
-  expect(LISTED.map(jsonOf).at(-1)).toMatchObject({ type: "binlog", run_type: null, directory: null, warnings: [] });
+  expect(LISTED.map(rowOf).at(-1)).toMatchObject({ type: "binlog", run_type: null, directory: null, warnings: [] });
 });

@@ -39,6 +39,10 @@ test.each([
   ["verify", ["verify"]],
   ["verify-file", ["verify", "file"]],
   ["verify-mysql", ["verify", "mysql"]],
+  ["verify-binlog", ["verify", "binlog"]],
+  ["binlog", ["binlog"]],
+  ["binlog-push", ["binlog", "push"]],
+  ["binlog-ls", ["binlog", "ls"]],
   ["check", ["check"]],
   ["init", ["init"]],
 ])("main() prints the help of %s", async (name, command) => {

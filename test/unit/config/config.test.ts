@@ -75,6 +75,7 @@ describe("parseConfig() with the predecessor's file", () => {
         incrementalFrom: "full",
         maskSecrets: true,
         recordChecksums: false,
+        rotateSeconds: 0,
         galeraWaitSeconds: 900,
         parallel: undefined,
         xtrabackupBinary: "/opt/percona/bin/xtrabackup",
