@@ -4,12 +4,12 @@ import type { Shelf } from "../../src/job/shelf.ts";
 import { Manifests } from "../../src/status/manifests.ts";
 import { StatusStore } from "../../src/status/store.ts";
 
-/** Where the copies of a media of a host are, as the program wires it. */
-export function shelfOn<M extends Media>(destination: Destination, media: M, host = "db7"): Shelf<M> {
+/** Where db7's copies of a media are, as the program wires it. */
+export function shelfOn<M extends Media>(destination: Destination, media: M): Shelf<M> {
   return {
-    host,
+    host: "db7",
     destination,
     manifests: new Manifests(destination),
-    status: new StatusStore(destination, { host, media }),
+    status: new StatusStore(destination, { host: "db7", media }),
   };
 }

@@ -14,10 +14,8 @@ import { hostname, tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { openLocal } from "../../../src/destination/local.ts";
 import { formatMoment } from "../../../src/domain/recovery-target.ts";
 import { openClient } from "../../../src/mysql/client.ts";
-import { archiveLog } from "../../support/archived-logs.ts";
 import type { Database } from "../../support/servers/database.ts";
 import { hasMariadb } from "../../support/servers/mariadb.ts";
 import { hasMysql, MYSQL_BIN } from "../../support/servers/mysql.ts";
@@ -27,7 +25,6 @@ import {
   type ReplayVendor,
   transactionsOf,
 } from "../../support/servers/replay-source.ts";
-import { shelfOn } from "../../support/shelves.ts";
 
 const MAIN = new URL("../../../src/main.ts", import.meta.url).pathname;
 const signal = new AbortController().signal;
@@ -153,9 +150,8 @@ function recovering(product: ReplayVendor): void {
       .sort()
       .slice(0, -1);
     logs = names.map((name) => join(server.datadir, name));
-    await using destination = await openLocal({ kind: "local", directory: join(scratch, "copies") });
-    const shelf = shelfOn(destination, "binlog", hostname());
-    for (const log of logs) await archiveLog(shelf, log);
+    const push = await run(["binlog", "push", "--lock-file", join(scratch, "lock")]);
+    expect(push).toMatchObject({ exitCode: 0, stderr: "" });
     dropped = await findDrop();
   }, 120_000);
   afterAll(async () => {
