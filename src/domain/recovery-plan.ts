@@ -23,7 +23,7 @@ export type RecoveryRequest = {
 };
 
 /** Where the replay begins: at a place in the first log, or behind what the copy itself says it holds. */
-export type RecoveryStart = { readonly kind: "position"; readonly offset: number } | { readonly kind: "gtid" };
+type RecoveryStart = { readonly kind: "position"; readonly offset: number } | { readonly kind: "gtid" };
 
 /** What brings a server to a moment: a copy, then archived logs. */
 export type RecoveryPlan = {

@@ -9,6 +9,7 @@ import { type Cut, LogCutter } from "../domain/log-cut.ts";
 import type { RecoveryPlan } from "../domain/recovery-plan.ts";
 import { versionNumbers } from "../domain/server.ts";
 import type { ByteStream } from "../lib/bytes.ts";
+import { meaningOf } from "../lib/system-error.ts";
 import { type BinlogScan, BinlogScanner } from "../mysql/binlog-events.ts";
 import { blame } from "./blame.ts";
 import { readCopy } from "./restore-file.ts";
@@ -131,8 +132,18 @@ async function supply(copy: BinlogCopy, options: Fetching): Promise<SuppliedLog>
     if (refusal !== undefined) throw refusal;
     return { copy, file, scan, cut: cutter.finish(scan.log.endOffset) };
   } catch (error) {
-    throw refusal ?? blame(copy.key, error);
+    throw refusal ?? blame(copy.key, explained(copy, error));
   }
+}
+
+/** A full disk, and whatever else the system says. */
+function explained({ key }: BinlogCopy, error: unknown): unknown {
+  if (error instanceof BackupError || !(error instanceof Error) || !("syscall" in error)) return error;
+  const { code, what } = meaningOf(error);
+  return new BackupError(code, `Cannot fetch "${key}": ${what}`, {
+    hint: "Restore into a directory on a larger disk; a few binary logs lie there beside the data for a while.",
+    cause: error,
+  });
 }
 
 /** The content of a stored log, which is written to a file as it passes. */

@@ -23,7 +23,7 @@ class Tail {
 }
 
 /** Told what a program writes, as it comes. */
-export type Listener = (chunk: Buffer) => void;
+type Listener = (chunk: Buffer) => void;
 
 /** Where a program's stdin and stdout go: a file descriptor, nothing, text kept here, or somebody who listens. */
 export type Ends = { readonly input: number | "ignore"; readonly output: number | "text" | Listener };

@@ -125,7 +125,10 @@ export class Replay implements AsyncDisposable {
         "--skip-column-names",
         "--unbuffered",
         "--skip-reconnect",
-        "--local-infile=1",
+        // Statements may load what the reader put there. The client of MySQL can be kept from reading anything else.
+        ...(this.#request.vendor === "mariadb"
+          ? ["--local-infile=1"]
+          : ["--local-infile=0", `--loose-load-data-local-dir=${this.#directory}`]),
         "--max-allowed-packet=1G",
         "--default-character-set=utf8mb4",
       ],
