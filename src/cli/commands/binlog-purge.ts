@@ -62,7 +62,7 @@ function linesOf({ logs, kept, why }: Purged, isDry: boolean): string[] {
   const goes = isDry ? "would be purged" : "purged";
   return [
     first === undefined ? "nothing to purge" : `${goes}: ${range}, ${logs.length} of ${bytes}`,
-    `kept from "${kept.name}" on: ${why}`,
+    `kept: "${kept.name}" and what is newer, for ${why}`,
   ];
 }
 

@@ -35,7 +35,7 @@ export async function takeover(oldHost: string, invocation: Invocation): Promise
 function requireHost(text: string): void {
   const problem = text.includes("/") ? 'it holds a "/"' : keyProblem(text);
   if (problem === undefined) return;
-  throw new BackupError("USAGE", `Cannot take over from "${text}": that is no name of a host, ${problem}`, {
+  throw new BackupError("USAGE", `Cannot take over the archive of "${text}": that is no name of a host, ${problem}`, {
     hint: "Name it as twindb-backup ls does, at the beginning of its copies.",
   });
 }

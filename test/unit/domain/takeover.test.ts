@@ -90,7 +90,7 @@ test("recoverableWindow() ends where another server took over, whatever the old 
   expect(window?.logs.map(({ key }) => key)).toEqual(LOGS.map(({ key }) => key));
   expect(window?.to).toEqual(at(1, 4));
   expect(window?.gaps.map(describeGap)[0]).toBe(
-    'from "mysql-bin.000003" to "mysql-bin.000004": another server took over',
+    'between "mysql-bin.000003" and "mysql-bin.000004": another server took over',
   );
 });
 
@@ -98,7 +98,7 @@ test("recoverableWindow() leaves out a log with transactions that the new primar
   const window = recoverableWindow(COPY, catalogueOf(withTakeover(LOGS, by("0-1-35"), "db7")));
   expect(window?.logs.map(({ key }) => key)).toEqual([LOGS[0]!.key, LOGS[1]!.key]);
   expect(window?.gaps.map(describeGap)).toEqual([
-    'from "mysql-bin.000002" to "mysql-bin.000003": another server took over, and never got 0-1-40, which the old one logged',
+    'between "mysql-bin.000002" and "mysql-bin.000003": another server took over, and never got 0-1-40, which the old one logged',
   ]);
 });
 
