@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { type BinlogFacts, parseGtidState } from "../../../src/domain/binlog.ts";
 import { catalogueOf, recoverableWindow } from "../../../src/domain/binlog-catalogue.ts";
 import { describeGap } from "../../../src/domain/binlog-gap.ts";
+import { timelineOf } from "../../../src/domain/binlog-incarnation.ts";
 import { expiredBinlogs } from "../../../src/domain/binlog-retention.ts";
 import { lastTakeover, requireWriter } from "../../../src/domain/binlog-writer.ts";
 import type { BinlogCopy } from "../../../src/domain/copy.ts";
@@ -107,4 +108,17 @@ test("expiredBinlogs() keeps the log that says who may archive", () => {
   const own = hour(9, { incarnation: "i2" }, NEW.serverId);
   const [first, second, third] = withTakeover(LOGS, by("0-1-40"), "db7");
   expect(expiredBinlogs(catalogueOf([first!, second!, third!, own]), retention)).toEqual([first, second]);
+});
+
+test("timelineOf() gives the new primary a timeline of its own, be it that the names of its logs come next", async () => {
+  const headOf = () =>
+    Promise.resolve({ flavour: "mariadb", createdAt: at(2), head: "11", previousGtid: "0-2-50" } as const);
+  const server = {
+    uuid: undefined,
+    serverId: NEW.serverId,
+    closed: [{ name: "mysql-bin.000004", bytes: 500 }],
+    headOf,
+  };
+  expect(await timelineOf(server, catalogueOf(LOGS))).toBeDefined();
+  expect(await timelineOf(server, catalogueOf(withTakeover(LOGS, by("0-1-40"), "db7")))).toBeUndefined();
 });
