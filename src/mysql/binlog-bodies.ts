@@ -221,10 +221,12 @@ export function readGtidList(body: Buffer): string {
   return formatGtidPosition(positionOf(gtids));
 }
 
-/** The statement of a query event, as far as it is here. */
+/** Enough of a statement to tell one that ends a transaction. */
+const STATEMENT_BYTES = 32;
+
+/** The beginning of the statement of a query event. */
 export function readStatement(body: Buffer): string {
   if (body.length < 13) return "";
-  const schema = body[8] ?? 0;
-  const variables = body.readUInt16LE(11);
-  return body.toString("latin1", 13 + variables + schema + 1);
+  const start = 13 + body.readUInt16LE(11) + (body[8] ?? 0) + 1;
+  return body.toString("latin1", start, start + STATEMENT_BYTES);
 }
