@@ -29,6 +29,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "engine/engine.ts",
     "mysql/client.ts",
     "mysql/binlog-events.ts",
+    "mysql/replay-server.ts",
     "status/store.ts",
     "status/manifests.ts",
   ],

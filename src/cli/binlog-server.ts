@@ -69,8 +69,8 @@ class Server {
     this.#listing = listing;
     if (listing === undefined) return undefined;
     this.#isLocal = await canReadLogs(listing.directory, listing.logs);
-    const { uuid, version, flavour, logs } = listing;
-    return { uuid, version, flavour, logs: logs.map(asSent) };
+    const { uuid, serverId, version, flavour, logs } = listing;
+    return { uuid, serverId, version, flavour, logs: logs.map(asSent) };
   }
 
   /** What the beginning of a log says, where its file can be read. */

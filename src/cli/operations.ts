@@ -53,6 +53,13 @@ export const addBinlogOperations: Add = (group, start) => {
     .action((options: PurgeOptions) => {
       start(async (invocation) => (await import("./commands/binlog-purge.ts")).purge(options, invocation));
     });
+  group
+    .command("takeover")
+    .description("after a failover, on the new primary: end the old one's archive, and keep it from adding to that")
+    .argument("<old-host>", "the host whose binary logs were archived so far")
+    .action((oldHost: string) => {
+      start(async (invocation) => (await import("./commands/binlog-takeover.ts")).takeover(oldHost, invocation));
+    });
 };
 
 function collect(value: string, before: readonly string[] = []): string[] {

@@ -1,5 +1,5 @@
 import type { Config } from "../config/options.ts";
-import { humanTime } from "../domain/human.ts";
+import { humanTime, printable } from "../domain/human.ts";
 import { isPaused, type Pause } from "../domain/pause.ts";
 import { readPause } from "../job/pause.ts";
 
@@ -19,7 +19,7 @@ export async function pauseState({ run: { pauseFile: path } }: Config, now: Date
     return { pause: undefined, notice: `"${path}" cannot be read, so nothing is paused; remove it` };
   }
   if (isPaused(found, now)) {
-    const notice = `the runs of this host are paused until ${humanTime(found.until)}, by ${found.by}`;
+    const notice = `the runs of this host are paused until ${humanTime(found.until)}, by ${printable(found.by)}`;
     return { pause: found, notice };
   }
   if (found.until <= now) return { pause: undefined, notice: undefined };

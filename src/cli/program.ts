@@ -4,13 +4,13 @@ import { BackupError, EXIT_STATUS } from "../domain/errors.ts";
 import { INTERVALS, type Interval } from "../domain/interval.ts";
 import { keyProblem } from "../domain/key.ts";
 import type { PushOptions } from "./commands/binlog.ts";
-import type { RestoreMysqlOptions } from "./commands/restore-mysql.ts";
 import type { VerifyMysqlOptions } from "./commands/verify-mysql.ts";
 import { exitStatusOf } from "./exit-status.ts";
 import { abortOnSignals } from "./interruption.ts";
 import type { Invocation } from "./invocation.ts";
 import { addMonitoring } from "./monitoring.ts";
 import { addBinlogOperations, addOperations } from "./operations.ts";
+import type { RestoreMysqlOptions } from "./restore-target.ts";
 import { Terminal } from "./terminal.ts";
 import { version } from "./version.ts";
 
@@ -127,6 +127,12 @@ const addRestore: Add = (program, start) => {
     .option("--copy-back", "put the data in place: into the empty data directory of a stopped server")
     .option("--datadir <dir>", "that data directory (default: the one in the copy's config files)")
     .option("--hostname <host>", "another host than this one, for latest", host)
+    .option("--to-time <time>", "bring it forward: all committed before this time (2026-11-21T02:36:45Z), or latest")
+    .option("--to-gtid <gtid>", "bring it forward: up to and with this transaction")
+    .option("--to-position <file:pos>", "bring it forward: up to this place of a binary log")
+    .option("--exclude-gtid <gtid>", "bring it forward without this transaction; may be given again", collect)
+    .option("--accept-gap", "go on where binary logs are missing; what was written there is lost")
+    .option("--fallback", "take an older copy and more binary logs when the latest one is damaged")
     .option("--cache <dir>", "directory that keeps prepared data, so that the next restore is quick")
     .option("--dry-run", "print what would be done, and what is missing")
     .addOption(jsonOption())
@@ -163,6 +169,7 @@ const addVerify: Add = (program, start) => {
         "boot",
       ]),
     )
+    .option("--with-binlogs", "also replay the archived binary logs on it, as far as they reach")
     .addOption(jsonOption())
     .action((copy: string, options: Omit<VerifyMysqlOptions, "copy">) => {
       start(async (invocation) =>

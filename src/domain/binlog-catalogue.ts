@@ -9,15 +9,16 @@ import {
   missingGtids,
   readGtidState,
 } from "./binlog.ts";
+import { behindEnd } from "./binlog-writer.ts";
 import type { BinlogCopy, MysqlCopy } from "./copy.ts";
 import type { Key } from "./key.ts";
 import { isBroken } from "./soundness.ts";
 
 /**
  * Why a replay cannot go from one log to the next: logs in between are missing; they do not follow each other, by their GTIDs; a log is
- * damaged or not there any more; it breaks off although the server went on; or the server began anew.
+ * damaged or not there any more; it breaks off although the server went on; the server began anew; or another server took over.
  */
-type GapReason = "missing" | "mismatch" | "broken" | "torn" | "reset";
+type GapReason = "missing" | "mismatch" | "broken" | "torn" | "reset" | "takeover";
 
 /** A place that no replay can cross. */
 export type BinlogGap = {
@@ -66,10 +67,21 @@ function gapsOf(logs: readonly BinlogCopy[], doubts: Doubts): BinlogGap[] {
   return logs.flatMap((log, index) => {
     const isBad = isBroken(log) || doubts.has(log.key);
     const next = logs[index + 1];
+    if (log.ended !== undefined && !isBad) return [endGap(log, { before: logs[index - 1], next })];
     const own = isBad ? [newGap({ reason: "broken", after: logs[index - 1], before: next, from: log.createdAt })] : [];
     const follows = next === undefined ? undefined : gapAfter(log, next, isBad);
     return follows === undefined ? own : [...own, follows];
   });
+}
+
+/**
+ * Another server took over in this log. Behind it lies what the old one uploaded late; when the log itself holds transactions that the new one never got, it
+ * is no part of what happened either.
+ */
+function endGap(log: BinlogCopy, { before, next }: { before: BinlogCopy | undefined; next: BinlogCopy | undefined }) {
+  const lost = behindEnd(log);
+  if (lost === "") return newGap({ reason: "takeover", after: log, before: next });
+  return newGap({ reason: "takeover", after: before, before: log, gtid: lost, from: log.createdAt });
 }
 
 function gapAfter(log: BinlogCopy, next: BinlogCopy, isBad: boolean): BinlogGap | undefined {

@@ -17,6 +17,7 @@ export type ClosedLog = { readonly name: string; readonly bytes: number };
 /** A server whose logs are to be archived: the closed ones, oldest first. */
 export type LogServer = {
   readonly uuid: string | undefined;
+  readonly serverId: number;
   readonly closed: readonly ClosedLog[];
   readonly headOf: (log: ClosedLog) => Promise<LogHead>;
 };
@@ -28,8 +29,8 @@ export function isSameLog(copy: BinlogCopy, log: ClosedLog, head: LogHead): bool
   if (copy.log?.previousGtid !== undefined && head.previousGtid !== undefined) {
     return copy.log.previousGtid === head.previousGtid;
   }
-  // Of the predecessor's copies only the time of the first event is known.
-  return head.createdAt === undefined || head.createdAt.getTime() === copy.createdAt.getTime();
+  // Of a copy of the predecessor's only the time of its first event is known, or when it was stored where its record was lost.
+  return head.createdAt === undefined || head.createdAt <= copy.createdAt;
 }
 
 /** Whether a log, of which nothing is archived yet, can come after the last archived one of a timeline. */
@@ -51,6 +52,8 @@ function stateOf({ flavour, previousGtid }: LogHead): GtidState | undefined {
 /** Whether the server goes on where this timeline ends, or still has some of its logs. */
 async function isOf(server: LogServer, { logs }: Timeline): Promise<boolean> {
   if (logs.some(({ serverUuid }) => isOther(serverUuid, server.uuid))) return false;
+  // The new primary's logs may well have names that come next.
+  if (logs.some(({ ended, log }) => ended !== undefined && isOther(log?.serverId, server.serverId))) return false;
   const byName = new Map(server.closed.map((log) => [log.name, log]));
   const shared = logs.filter(({ name }) => byName.has(name));
   if (shared.some(({ name, rawBytes }) => isOther(rawBytes, byName.get(name)?.bytes))) return false;

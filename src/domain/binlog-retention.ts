@@ -1,4 +1,5 @@
 import { type BinlogCatalogue, neededBy, type Timeline } from "./binlog-catalogue.ts";
+import { lastTakeover } from "./binlog-writer.ts";
 import type { BinlogCopy, MysqlCopy } from "./copy.ts";
 import type { Key } from "./key.ts";
 import { isPreserved } from "./preservation.ts";
@@ -16,7 +17,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 
 /**
  * Choose the archived logs that go: older than so many days and needed by no copy that stays. What the user preserved stays, and the newest
- * log of the newest timeline, which tells where archiving goes on. When a log is from over a day after the clock, all stay.
+ * log of the newest timeline, which tells where archiving goes on, and the one with the last takeover, which tells who may. When a log is from over a day after the clock, all stay.
  * @returns oldest first, which is the order to remove them in.
  */
 export function expiredBinlogs(catalogue: BinlogCatalogue, { copies, days, now }: BinlogRetention): BinlogCopy[] {
@@ -25,7 +26,8 @@ export function expiredBinlogs(catalogue: BinlogCatalogue, { copies, days, now }
   const needed = neededBy(copies, catalogue);
   const newest = newestTimeline(catalogue)?.logs.at(-1)?.key;
   const oldest = now.getTime() - days * DAY_MS;
-  const stays = (key: Key): boolean => key === newest || needed.has(key);
+  const takeover = lastTakeover(logs)?.key;
+  const stays = (key: Key): boolean => key === newest || key === takeover || needed.has(key);
   return logs.filter((log) => !isPreserved(log, now) && log.createdAt.getTime() < oldest && !stays(log.key));
 }
 

@@ -120,6 +120,21 @@ export type MysqlCaptureFacts = Pick<
   | "toolVersion"
 >;
 
+/** What tells servers apart: MariaDB has no UUID, and there no two servers of a replication share an id. */
+export type ServerIdentity = { readonly uuid: string | undefined; readonly serverId: number };
+
+/** Where a timeline of binary logs ends because another server took over; the takeover with the highest epoch counts. */
+export type TimelineEnd = {
+  readonly epoch: number;
+  /** What the new primary had applied; what the log holds besides was lost with the old one. */
+  readonly gtid: string;
+  readonly at: Date;
+  /** Who said so, for people. */
+  readonly by: string;
+  /** The server that alone may archive from then on. */
+  readonly to: ServerIdentity & { readonly host: string };
+};
+
 /** One closed binary log. */
 export type BinlogCopy = StoredFacts & {
   readonly media: "binlog";
@@ -134,7 +149,8 @@ export type BinlogCopy = StoredFacts & {
   /** GTIDs of the transactions in the log: a set (MySQL), or the last one of each domain (MariaDB); `undefined` without any. */
   readonly gtid: string | undefined;
   /** What reading it through found out; `undefined` for a copy of the predecessor. */
-  readonly log: BinlogFacts | undefined;
+  readonly log: BinlogFacts | undefined /** The timeline of the log ends in it. */;
+  readonly ended?: TimelineEnd;
 };
 
 /** One stored copy; told apart by `media`, then `kind`. */

@@ -9,7 +9,7 @@ export type GtidRange = { readonly from: bigint; readonly to: bigint };
  */
 export type GtidSet = ReadonlyMap<string, readonly GtidRange[]>;
 
-export const NO_GTIDS: GtidSet = new Map();
+const NO_GTIDS: GtidSet = new Map();
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const TAG = /^[a-z_][a-z0-9_]{0,31}$/;

@@ -1,4 +1,5 @@
 import type { Mark, StoredFacts } from "./copy.ts";
+import { printable } from "./human.ts";
 
 type Judged = Pick<StoredFacts, "verified" | "mark">;
 
@@ -14,7 +15,8 @@ export function isBroken({ verified, mark }: Judged): boolean {
 export function whyBroken({ verified, mark }: Judged): string | undefined {
   if (mark?.broken === true) {
     const reason = mark.reason === undefined ? "" : `: ${mark.reason}`;
-    return `was marked as broken by ${mark.by} at ${mark.at.toISOString()}${reason}`;
+    // Both come from a status, and go to a terminal.
+    return printable(`was marked as broken by ${mark.by} at ${mark.at.toISOString()}${reason}`);
   }
   return verified?.ok === false ? `was found broken by a verify at ${verified.at.toISOString()}` : undefined;
 }

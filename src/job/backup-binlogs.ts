@@ -2,6 +2,7 @@ import { type BinlogCatalogue, catalogueOf } from "../domain/binlog-catalogue.ts
 import { describeGap } from "../domain/binlog-gap.ts";
 import { type ClosedLog, type LogHead, logsToCopy, newIncarnation, timelineOf } from "../domain/binlog-incarnation.ts";
 import { expiredBinlogs } from "../domain/binlog-retention.ts";
+import { requireWriter } from "../domain/binlog-writer.ts";
 import type { BinlogCopy, MysqlCopy } from "../domain/copy.ts";
 import { BackupError } from "../domain/errors.ts";
 import type { Key } from "../domain/key.ts";
@@ -25,11 +26,12 @@ import {
 } from "./workshop.ts";
 
 /** What a run of a log's source learned. */
-export type LogCapture = BinlogScan & { readonly tool: string };
+type LogCapture = BinlogScan & { readonly tool: string };
 
 /** A server's binary logs, oldest first; the last one is being written to. */
 export type LogListing = {
   readonly uuid: string | undefined;
+  readonly serverId: number;
   readonly version: string;
   readonly logs: readonly ClosedLog[];
 };
@@ -71,6 +73,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
  * @returns whether the server keeps binary logs at all.
  */
 export async function backupBinlogs(backup: BinlogBackup): Promise<boolean> {
+  await refuseZombie(backup);
   const before = await openShelf(backup, "binlog", ({ status, objects }) => locateBinlogs(status, objects));
   const listing = await closedLogs(backup);
   if (listing === undefined) return false;
@@ -81,6 +84,14 @@ export async function backupBinlogs(backup: BinlogBackup): Promise<boolean> {
   tellGaps(backup, catalogue, archived);
   if (!before.doubtful) await expire(backup, before, catalogue);
   return true;
+}
+
+/** Before anything is changed: a primary that was replaced may wake up, and go on as if nothing had happened. */
+async function refuseZombie({ server, shelf, signal }: BinlogBackup): Promise<void> {
+  const listing = await server.list();
+  if (listing === undefined) return;
+  const { status } = await shelf.status.load({ signal });
+  requireWriter(status.copies, listing, shelf.host);
 }
 
 /** What the server has closed, after it was made to close what it holds back. */
@@ -118,10 +129,13 @@ async function planArchive(
   before: Found<"binlog">,
   listing: LogListing,
 ): Promise<Plan | undefined> {
-  const { uuid, logs: closed } = listing;
+  const { uuid, serverId, logs: closed } = listing;
   const catalogue = catalogueOf(before.status.copies, before.doubts);
-  const timeline = await timelineOf({ uuid, closed, headOf: backup.server.headOf }, catalogue);
-  const isGone = ({ key }: BinlogCopy): boolean => before.doubts.get(key) === "gone";
+  const timeline = await timelineOf({ uuid, serverId, closed, headOf: backup.server.headOf }, catalogue);
+  // Of a record of the predecessor there may be several objects, none of which is named like it.
+  const there = new Set(before.objects.map(({ key }) => withoutSuffixes(key)));
+  const isGone = ({ key }: BinlogCopy): boolean =>
+    before.doubts.get(key) === "gone" && !there.has(withoutSuffixes(key));
   const gone = new Map((timeline?.logs ?? []).filter(isGone).map((copy) => [copy.name, copy]));
   const logs = logsToCopy(closed, timeline, new Set(gone.keys()));
   if (logs.length === 0) return undefined;
@@ -201,7 +215,8 @@ async function archiveLog(backup: BinlogBackup, log: ClosedLog, { incarnation, l
     copy = { ...recordOf(capture.facts()), ...stored, name: log.name, incarnation, serverUuid: listing.uuid };
     return copy;
   };
-  await storeCopy(shelf, { key, content, describe }, { signal });
+  const allow = ({ copies }: { readonly copies: readonly BinlogCopy[] }) => requireWriter(copies, listing, shelf.host);
+  await storeCopy(shelf, { key, content, describe, allow }, { signal });
   if (copy === undefined) throw new TypeError("a stored copy was described");
   backup.log.info(`stored "${key}"`);
   tellDamage(backup, log, capture.facts());

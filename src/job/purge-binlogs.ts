@@ -2,6 +2,7 @@ import type { CallOptions } from "../destination/destination.ts";
 import type { BinlogFlavour } from "../domain/binlog.ts";
 import { catalogueOf } from "../domain/binlog-catalogue.ts";
 import { type ClosedLog, isSameLog, type LogHead, timelineOf } from "../domain/binlog-incarnation.ts";
+import { requireWriter } from "../domain/binlog-writer.ts";
 import type { BinlogCopy } from "../domain/copy.ts";
 import { BackupError } from "../domain/errors.ts";
 import { type Peer, type PurgeFacts, type ServerLog, whyKept } from "../domain/purge-plan.ts";
@@ -12,6 +13,7 @@ import type { Shelf } from "./shelf.ts";
 type Listing = {
   readonly flavour: BinlogFlavour;
   readonly uuid: string | undefined;
+  readonly serverId: number;
   readonly logs: readonly ClosedLog[];
 };
 
@@ -52,11 +54,12 @@ export async function purgeBinlogs(purge: Purge): Promise<Purged | undefined> {
   const open = listing?.logs.at(-1);
   if (listing === undefined || open === undefined) return undefined;
   const archive = await readArchive(purge);
+  requireWriter(archive.copies, listing, purge.shelf.host);
   const peers = await purge.peers();
   const facts = { ...purge, peers, flavour: listing.flavour, doubts: archive.doubts };
   const found = await oldestGoners(purge, { listing, open, archive, facts });
   if (purge.isDry || found.logs.length === 0) return found;
-  return await carryOut(purge, found);
+  return carryOut(purge, found);
 }
 
 type Archive = { readonly copies: readonly BinlogCopy[]; readonly doubts: PurgeFacts["doubts"] };
@@ -84,7 +87,7 @@ type Known = {
 async function oldestGoners({ server, signal }: Purge, { listing, open, archive, facts }: Known): Promise<Purged> {
   const closed = listing.logs.slice(0, -1);
   const timeline = await timelineOf(
-    { uuid: listing.uuid, closed, headOf: server.headOf },
+    { uuid: listing.uuid, serverId: listing.serverId, closed, headOf: server.headOf },
     catalogueOf(archive.copies, archive.doubts),
   );
   const byName = new Map((timeline?.logs ?? []).map((copy) => [copy.name, copy]));

@@ -3,7 +3,7 @@ import type { CopyOf, Media, Preservation } from "../domain/copy.ts";
 import type { Key } from "../domain/key.ts";
 import { parseCopyKey, withoutSuffixes } from "../domain/names.ts";
 import { isSamePreservation } from "../domain/preservation.ts";
-import { statusOf, withCopy } from "../domain/status.ts";
+import { type Status, statusOf, withCopy } from "../domain/status.ts";
 import type { ByteStream, Digest } from "../lib/bytes.ts";
 import type { Manifests } from "../status/manifests.ts";
 import type { Loaded, StatusStore } from "../status/store.ts";
@@ -24,6 +24,8 @@ type NewCopy<M extends Media> = {
   readonly content: ByteStream;
   /** The record of the copy, once its size and digest are known. */
   readonly describe: (digest: Digest) => CopyOf<M>;
+  /** Asked with the status that the copy is about to be added to; what it throws leaves nothing behind. */
+  readonly allow?: (now: Status<CopyOf<M>>) => void;
 };
 
 /**
@@ -44,7 +46,21 @@ export async function storeCopy<M extends Media>(
     await cleanUp((options) => removeObject(shelf, copy.key, options));
     throw error;
   }
-  return shelf.status.update((now) => withCopy(now, copy), { signal });
+  let refusal: { readonly error: unknown } | undefined;
+  const add = (now: Status<CopyOf<M>>): Status<CopyOf<M>> => {
+    try {
+      newCopy.allow?.(now);
+    } catch (error) {
+      refusal = { error };
+      throw error;
+    }
+    return withCopy(now, copy);
+  };
+  return shelf.status.update(add, { signal }).catch(async (error: unknown) => {
+    // Any other failure leaves a whole copy with a manifest, which the next run records.
+    if (refusal !== undefined) await cleanUp((options) => removeObject(shelf, copy.key, options));
+    throw error;
+  });
 }
 
 async function putData<M extends Media>(

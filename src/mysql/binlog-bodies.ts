@@ -1,7 +1,6 @@
 import type { BinlogFlavour } from "../domain/binlog.ts";
 import { type DomainGtid, formatGtidPosition, positionOf } from "../domain/gtid-position.ts";
 import { formatGtidSet, type GtidRange, normalized } from "../domain/gtid-set.ts";
-import { versionNumbers } from "../domain/server.ts";
 
 /** Types of events that say something about the log or its transactions. */
 export const EVENT = {
@@ -31,16 +30,30 @@ export type LogFormat = {
   readonly checksums: boolean;
 };
 
-/** @param body of the format description event, with all that follows its header. */
+/** Servers older than MySQL 5.6 and MariaDB 5.3 write a shorter one, without checksums. */
+const FORMAT_BYTES = 110 - 19;
+
+/** Kinds of checksums: none, and CRC32. */
+const [NO_CHECKSUM, CRC32] = [0, 1];
+
+/** Whether a format description event ends with a checksum of its own, also where others do not. */
+export function isFormatChecked(body: Buffer): boolean {
+  return body.length >= FORMAT_BYTES;
+}
+
+/**
+ * @param body of the format description event, with all that follows its header.
+ * @throws {RangeError} when it is none that a server writes.
+ */
 export function readFormat(body: Buffer): LogFormat {
   const version = body.subarray(2, 52);
   const end = version.indexOf(0);
   const serverVersion = version.subarray(0, end === -1 ? 50 : end).toString("latin1");
-  const flavour = /mariadb/i.test(serverVersion) ? "mariadb" : "mysql";
-  const [major = 0, minor = 0] = versionNumbers(serverVersion);
-  // Older servers end the event without the byte that names the kind of checksum.
-  const mayCheck = major > 5 || (major === 5 && minor >= (flavour === "mariadb" ? 3 : 6));
-  return { flavour, serverVersion, checksums: mayCheck && body.length > 5 && body[body.length - 5] === 1 };
+  const kind = isFormatChecked(body) ? body[body.length - 5] : NO_CHECKSUM;
+  if (body.length < 57 || body.readUInt16LE(0) !== 4 || (kind !== NO_CHECKSUM && kind !== CRC32)) {
+    throw new RangeError("a log has another format than is known");
+  }
+  return { flavour: /mariadb/i.test(serverVersion) ? "mariadb" : "mysql", serverVersion, checksums: kind === CRC32 };
 }
 
 /** The GTID of a transaction, and what its event tells besides. */
@@ -208,10 +221,12 @@ export function readGtidList(body: Buffer): string {
   return formatGtidPosition(positionOf(gtids));
 }
 
-/** The statement of a query event, as far as it is here. */
+/** Enough of a statement to tell one that ends a transaction. */
+const STATEMENT_BYTES = 32;
+
+/** The beginning of the statement of a query event. */
 export function readStatement(body: Buffer): string {
   if (body.length < 13) return "";
-  const schema = body[8] ?? 0;
-  const variables = body.readUInt16LE(11);
-  return body.toString("latin1", 13 + variables + schema + 1);
+  const start = 13 + body.readUInt16LE(11) + (body[8] ?? 0) + 1;
+  return body.toString("latin1", start, start + STATEMENT_BYTES);
 }

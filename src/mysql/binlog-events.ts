@@ -4,7 +4,15 @@ import type { BinlogEnd, BinlogFacts } from "../domain/binlog.ts";
 import { BackupError } from "../domain/errors.ts";
 import { formatDomainGtid } from "../domain/gtid-position.ts";
 import type { ByteStream } from "../lib/bytes.ts";
-import { EVENT, type LogFormat, readFormat, readGtidList, readPreviousGtids } from "./binlog-bodies.ts";
+import {
+  EVENT,
+  isFormatChecked,
+  type LogFormat,
+  readFormat,
+  readGtidList,
+  readPreviousGtids,
+} from "./binlog-bodies.ts";
+import { endWith, isAboutLog, isEncryption, isOfHead, keptOf, mismatch } from "./binlog-kinds.ts";
 import { type BinlogEvent, Transactions } from "./binlog-transactions.ts";
 
 /** A complete transaction of a log; DDL is one as well. */
@@ -58,38 +66,8 @@ const MAGIC = Buffer.from([0xfe, 0x62, 0x69, 0x6e]);
 const ENCRYPTED_MAGIC = Buffer.from([0xfd, 0x62, 0x69, 0x6e]);
 const HEADER = 19;
 const IN_USE = 1;
-const IGNORABLE = 0x80;
 
-/** Longest event that is kept whole: GTIDs of many servers. */
-const LIMIT_BYTES = 64 * 1024 * 1024;
-
-/** As much of a statement as tells a COMMIT from others, behind the variables it is run with. */
-const STATEMENT_BYTES = 16 * 1024;
-
-const WHOLE = new Set<number>([
-  EVENT.format,
-  EVENT.gtid,
-  EVENT.anonymous,
-  EVENT.taggedGtid,
-  EVENT.previousGtids,
-  EVENT.mariadbGtid,
-  EVENT.mariadbGtidList,
-]);
-
-/** Events that are about the log itself. */
-const HEAD = new Set<number>([
-  EVENT.format,
-  EVENT.previousGtids,
-  EVENT.mariadbGtidList,
-  EVENT.mariadbCheckpoint,
-  EVENT.mariadbEncryption,
-]);
-
-/** The events that a server ends a log with. */
-const LAST: ReadonlyMap<number, BinlogEnd> = new Map([
-  [EVENT.rotate, "rotated"],
-  [EVENT.stop, "stopped"],
-]);
+const NOTHING = Buffer.alloc(0);
 
 /** The header of the event that is being read, and what was seen of its body. */
 type Current = {
@@ -148,8 +126,9 @@ export class BinlogScanner {
 
   push(chunk: Uint8Array): void {
     this.#bytes += chunk.length;
-    for (let at = 0; at < chunk.length && this.#damage === undefined; ) {
-      at += this.#current === undefined ? this.#readHeader(chunk, at) : this.#readBody(this.#current, chunk, at);
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+    for (let at = 0; at < bytes.length && this.#damage === undefined; ) {
+      at += this.#readWhole(bytes, at) || this.#readPart(bytes, at);
     }
   }
 
@@ -191,6 +170,51 @@ export class BinlogScanner {
 
   #refused(what: string): BackupError {
     return new BackupError("DATA_DAMAGED", `Cannot read "${this.#name}" as a binary log: ${what}`);
+  }
+
+  /**
+   * Take an event that lies in one chunk, as nearly all do, where it lies.
+   * @returns how many bytes were taken; 0 when it has to be put together.
+   */
+  #readWhole(chunk: Buffer, at: number): number {
+    const left = chunk.length - at;
+    const format = this.#format;
+    if (format === undefined || this.#current !== undefined || this.#pending.length > 0 || left < HEADER) return 0;
+    const length = chunk.readUInt32LE(at + 9);
+    const type = chunk.readUInt8(at + 4);
+    if (length > left || length < HEADER + 4 || type === EVENT.format) return 0;
+    const event = chunk.subarray(at, at + length);
+    const what = this.#misplaced(length, event.readUInt32LE(13)) ?? mismatch(event, format);
+    if (what === undefined) this.#takeWhole(type, event, format);
+    else this.#damage = { offset: this.#offset, what };
+    return length;
+  }
+
+  #takeWhole(type: number, event: Buffer, { checksums }: LogFormat): void {
+    const start = this.#offset;
+    const isKept = keptOf(type) > 0;
+    const body = isKept ? event.subarray(HEADER, checksums ? event.length - 4 : event.length) : NOTHING;
+    const [at, server, flags] = [event.readUInt32LE(0), event.readUInt32LE(5), event.readUInt16LE(17)];
+    if (isEncryption({ type, flags })) throw new EncryptedLogError(this.#name);
+    this.#guarded(start, event.length, () => {
+      this.#look({ type, at, server, start, end: start + event.length, body }, event);
+    });
+  }
+
+  /** Go on behind an event that could be taken; one that does not hold what it should is damage. */
+  #guarded(start: number, length: number, take: () => void): void {
+    try {
+      take();
+    } catch (error) {
+      if (error instanceof BackupError) throw error;
+      this.#damage = { offset: start, what: "an event does not hold what it should" };
+    }
+    if (this.#damage === undefined) this.#offset = start + length;
+  }
+
+  /** @returns how many bytes were taken. */
+  #readPart(chunk: Buffer, at: number): number {
+    return this.#current === undefined ? this.#readHeader(chunk, at) : this.#readBody(this.#current, chunk, at);
   }
 
   /** Collect the magic bytes or the header of an event. @returns how many bytes were taken. */
@@ -271,29 +295,26 @@ export class BinlogScanner {
 
   #complete(current: Current): void {
     this.#current = undefined;
-    try {
-      this.#take(current);
-    } catch (error) {
-      if (error instanceof BackupError) throw error;
-      this.#damage = { offset: current.start, what: "an event does not hold what it should" };
-    }
-    if (this.#damage === undefined) this.#offset = current.start + current.length;
+    this.#guarded(current.start, current.length, () => this.#take(current));
   }
 
   #take(current: Current): void {
     const kept = Buffer.concat(current.kept);
     const header = isOfHead(current.type) ? HEADER : 0;
-    if (current.type === EVENT.format) this.#takeFormat(current, kept.subarray(header));
-    const isChecked = this.#format?.checksums === true;
+    const isChecked = this.#endsWithChecksum(current, kept.subarray(header));
     if (isChecked && current.tail.readUInt32LE(0) !== current.crc) {
-      if (current.type === EVENT.format) this.#format = undefined;
       this.#damage = { offset: current.start, what: "an event does not match its checksum" };
       return;
     }
+    if (current.type === EVENT.format) this.#takeFormat(current, kept.subarray(header));
     if (isEncryption(current)) throw new EncryptedLogError(this.#name);
     const isWhole = kept.length === header + current.length - HEADER;
     const body = kept.subarray(header, isChecked && isWhole ? kept.length - 4 : kept.length);
     this.#look({ ...current, end: current.start + current.length, body }, kept);
+  }
+
+  #endsWithChecksum({ type }: Current, body: Buffer): boolean {
+    return type === EVENT.format ? isFormatChecked(body) : this.#format?.checksums === true;
   }
 
   #takeFormat(current: Current, body: Buffer): void {
@@ -309,26 +330,10 @@ export class BinlogScanner {
     if (isOfHead(event.type)) this.#head.update(bytes);
     if (event.type === EVENT.previousGtids) this.#previousGtid = readPreviousGtids(event.body);
     if (event.type === EVENT.mariadbGtidList) this.#previousGtid = readGtidList(event.body);
-    if (HEAD.has(event.type) && !this.#transactions.isBegun) this.#firstOffset = event.end;
-    this.#end = LAST.get(event.type) ?? "open";
+    if (isAboutLog(event.type) && !this.#transactions.isBegun) this.#firstOffset = event.end;
+    this.#end = endWith(event.type);
     this.#transactions.take(event);
   }
-}
-
-/** Whether an event is part of what tells logs of one name apart. */
-function isOfHead(type: number): boolean {
-  return type === EVENT.format || type === EVENT.previousGtids || type === EVENT.mariadbGtidList;
-}
-
-/** Whether what follows is encrypted. What a server sends is not: it tells its clients to ignore that the log was. */
-function isEncryption({ type, flags }: Current): boolean {
-  return type === EVENT.mariadbEncryption && (flags & IGNORABLE) === 0;
-}
-
-/** How much of the body is wanted. */
-function keptOf(type: number): number {
-  if (type === EVENT.query) return STATEMENT_BYTES;
-  return WHOLE.has(type) ? LIMIT_BYTES : 0;
 }
 
 function dateOf(microseconds: number | undefined): Date | undefined {

@@ -34,7 +34,7 @@ export type BinlogOptions = {
 };
 
 /** The server has the log no more: it was purged. */
-export class LogGoneError extends BackupError {
+class LogGoneError extends BackupError {
   override readonly name: string = "LogGoneError";
 
   constructor(log: string, cause?: unknown) {

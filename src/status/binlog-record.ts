@@ -1,5 +1,5 @@
 import { BINLOG_ENDS, type BinlogFacts } from "../domain/binlog.ts";
-import type { BinlogCopy } from "../domain/copy.ts";
+import type { BinlogCopy, TimelineEnd } from "../domain/copy.ts";
 import { toKey } from "../domain/key.ts";
 import { parseBinlogName, parseCopyKey, withoutSuffixes } from "../domain/names.ts";
 import { joinRecord, type RecordCodec, readFacts, seconds, withRest, writeFacts } from "./facts.ts";
@@ -51,6 +51,27 @@ function writeLog(log: BinlogFacts): JsonObject {
   });
 }
 
+function readEnd(fields: Fields | undefined): { ended?: TimelineEnd } {
+  if (fields === undefined) return {};
+  const ended = {
+    epoch: fields.required("epoch", fields.count("epoch")),
+    gtid: fields.required("gtid", fields.text("gtid")),
+    at: fields.required("at", fields.instant("at")),
+    by: fields.text("by") ?? "",
+    to: {
+      host: fields.required("to_host", fields.text("to_host")),
+      uuid: fields.text("to_uuid"),
+      serverId: fields.required("to_server_id", fields.count("to_server_id")),
+    },
+  };
+  return { ended };
+}
+
+function writeEnd({ epoch, gtid, at, by, to }: TimelineEnd): JsonObject {
+  const { host, uuid, serverId } = to;
+  return jsonObject({ epoch, gtid, at: seconds(at), by, to_host: host, to_uuid: uuid, to_server_id: serverId });
+}
+
 /**
  * Records of `binlog-status`. There a binlog is called without the suffixes of its object; ours name them beside it, the
  * predecessor's do not (see `locateBinlogs()`).
@@ -76,6 +97,7 @@ export const BINLOG_RECORD: RecordCodec<BinlogCopy> = {
       serverVersion: fields.text("server_version"),
       gtid: fields.text("gtid"),
       log: readLog(fields.fields("log")),
+      ...readEnd(fields.fields("ended")),
     };
     return withRest(copy, fields);
   },
@@ -90,6 +112,7 @@ export const BINLOG_RECORD: RecordCodec<BinlogCopy> = {
         server_version: copy.serverVersion,
         gtid: copy.gtid,
         log: copy.log && writeLog(copy.log),
+        ended: copy.ended && writeEnd(copy.ended),
       }),
     ),
 };

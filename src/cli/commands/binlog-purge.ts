@@ -18,7 +18,7 @@ export type PurgeOptions = {
 };
 
 /** Where a peer listens. */
-type Place = { readonly name: string; readonly hostname: string; readonly port: number | undefined };
+type Place = { readonly name: string; readonly hostname: string; readonly port: number };
 
 /** Have the server remove the binary logs that are archived and that no peer needs. Silent from cron. */
 export async function purge({ peer = [], keepHours, dryRun }: PurgeOptions, invocation: Invocation): Promise<number> {
@@ -62,20 +62,25 @@ function linesOf({ logs, kept, why }: Purged, isDry: boolean): string[] {
   const goes = isDry ? "would be purged" : "purged";
   return [
     first === undefined ? "nothing to purge" : `${goes}: ${range}, ${logs.length} of ${bytes}`,
-    `kept from "${kept.name}" on: ${why}`,
+    `kept: "${kept.name}" and what is newer, for ${why}`,
   ];
 }
 
-/** Read `HOST[:PORT]`, an IPv6 address in brackets where a port follows. @throws {BackupError} USAGE */
+/** `[IPv6]`, a name or IPv4, or a bare IPv6 without a port. */
+const PLACE = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]\s/]+)|([0-9a-fA-F]*:[0-9a-fA-F]*:[0-9a-fA-F:.]*$))(?::(\d{1,5}))?$/;
+
+/** Read `HOST[:PORT]`. @throws {BackupError} USAGE */
 function placeOf(text: string): Place {
-  const [, bracketed, plain, port] = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]\s/]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
-  const hostname = bracketed ?? plain ?? (/^[0-9a-fA-F:]+$/.test(text) ? text : undefined);
-  if (hostname !== undefined && Number(port ?? 1) > 0 && Number(port ?? 1) <= 65_535) {
-    return { name: text, hostname, port: port === undefined ? undefined : Number(port) };
-  }
+  const [, bracketed, name, bare, port = "3306"] = PLACE.exec(text) ?? [];
+  const hostname = bracketed ?? name ?? bare;
+  if (hostname !== undefined && isPort(port)) return { name: text, hostname, port: Number(port) };
   throw new BackupError("USAGE", `Cannot ask the peer "${text}": it is no host`, {
     hint: "Write it as db2, db2:3307 or [2001:db8::2]:3307.",
   });
+}
+
+function isPort(text: string): boolean {
+  return Number(text) >= 1 && Number(text) <= 65_535;
 }
 
 /** A peer is logged in to as the server itself, save for what the option file says of peers, or of this one. */

@@ -48,6 +48,7 @@ test.each([
   ["binlog-push", ["binlog", "push"]],
   ["binlog-ls", ["binlog", "ls"]],
   ["binlog-purge", ["binlog", "purge"]],
+  ["binlog-takeover", ["binlog", "takeover"]],
   ["check", ["check"]],
   ["init", ["init"]],
 ])("main() prints the help of %s", async (name, command) => {

@@ -76,7 +76,7 @@ test("recoverableWindow() ends before a log that is missing", () => {
   expect(names(window?.logs ?? [])).toBe("12");
   expect(window?.to).toEqual(at(1, 3));
   expect(window?.gaps.map(describeGap)).toEqual([
-    'from "mysql-bin.000002" to "mysql-bin.000005": 2 in between were purged before a run could copy them',
+    'between "mysql-bin.000002" and "mysql-bin.000005": 2 were purged before a run could copy them',
   ]);
 });
 
@@ -187,7 +187,7 @@ test("expiredBinlogs() removes by age what no copy needs, but the newest log", (
 });
 
 test("expiredBinlogs() leaves what is preserved, and everything when the clock is behind", () => {
-  const logs = [1, 2, 3, 4].map((number) => hour(number, number === 2 ? { preserved: true } : {}));
+  const logs = [1, 2, 3, 4].map((number) => hour(number, number === 2 ? { preservedUntil: "forever" } : {}));
   expect(names(expiredBinlogs(catalogueOf(logs), { copies: [], ...OLD }))).toBe("13");
   const future = [...logs, binlogCopy(5, at(22, 1))];
   expect(expiredBinlogs(catalogueOf(future), { copies: [], ...OLD })).toEqual([]);

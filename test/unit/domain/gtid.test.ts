@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { formatGtidPosition, parseGtidPosition, reachesPosition } from "../../../src/domain/gtid-position.ts";
 import {
@@ -63,7 +63,9 @@ test("GTID sets behave as the sets they stand for", () => {
       expect(members(unionGtids(one, other))).toEqual(new Set([...ones, ...others]));
       expect(members(subtractGtids(one, other))).toEqual(new Set([...ones].filter((each) => !others.has(each))));
       expect(containsGtids(one, other)).toBe([...others].every((each) => ones.has(each)));
-      expect(parseGtidSet(formatGtidSet(one))).toEqual(new Map([...one].sort()));
+      expect(parseGtidSet(formatGtidSet(one))).toEqual(
+        new Map([...one].sort(([left], [right]) => (left < right ? -1 : 1))),
+      );
       expect(formatGtidSet(unionGtids(one, other))).toBe(formatGtidSet(unionGtids(other, one)));
     }),
   );

@@ -28,6 +28,10 @@ test("whyBroken() names who said so, when and why", () => {
   expect(whyBroken(filesCopy(at(1), { mark: BROKEN, verified: FAILED }))).toBe(
     `was marked as broken by root@db7 at ${at(3).toISOString()}: taken during the migration`,
   );
+  const odd = { ...BROKEN, by: "\u001b[2J", reason: "a\nb" };
+  expect(whyBroken(filesCopy(at(1), { mark: odd }))).toBe(
+    `was marked as broken by \\u001b[2J at ${at(3).toISOString()}: a\\nb`,
+  );
   expect(whyBroken(filesCopy(at(1), { verified: FAILED }))).toBe(
     `was found broken by a verify at ${at(2).toISOString()}`,
   );

@@ -105,3 +105,13 @@ test("removeCopies() removes nothing when one of its copies was preserved since 
   const goners = status.copies.filter(({ key }) => key === FIRST.key);
   expect((await removeCopies(all.shelf, goners, { signal })).removed).toEqual(goners);
 });
+
+test("a status that is recovered from the generation before has what was decided since", async () => {
+  const all = await filled();
+  await preserve(all, FIRST.key);
+  const key = toKey("db7/files-status");
+  const small = await all.destination.readSmall(key, { signal });
+  await all.destination.replaceSmall(key, Buffer.from("{"), { expected: small?.version, signal });
+  expect(await all.shelf.status.load({ signal })).toMatchObject({ origin: "previous", doubtful: true });
+  expect(await preservedNow(all)).toEqual([FIRST.key]);
+});
