@@ -1,7 +1,7 @@
 import { describeGap } from "../domain/binlog-gap.ts";
 import type { HostView, SubjectView } from "../domain/fleet.ts";
 import type { Lateness } from "../domain/freshness.ts";
-import { humanBytes, humanSeconds, humanTime } from "../domain/human.ts";
+import { humanAge, humanBytes, humanSeconds, humanTime } from "../domain/human.ts";
 import type { StatusTrouble } from "../job/list.ts";
 import { windowJson, withNulls } from "./copy-row.ts";
 import { explainShortly } from "./explain.ts";
@@ -58,7 +58,7 @@ export function trendText(trend: number | undefined): string {
 }
 
 function lateText({ interval, ageSeconds }: Lateness): string {
-  return `${interval} late (${ageSeconds === undefined ? "none good" : humanSeconds(ageSeconds)})`;
+  return `${interval} late (${ageSeconds === undefined ? "none good" : humanAge(ageSeconds)})`;
 }
 
 /** What a person should know of one thing that is backed up, in a few words; `ok` when there is nothing. */

@@ -1,5 +1,5 @@
 import type { Judged, Level, Notice } from "../domain/alarm.ts";
-import { humanSeconds, printable } from "../domain/human.ts";
+import { humanAge, printable } from "../domain/human.ts";
 import type { Finding } from "../job/check.ts";
 
 /** Exit status of each level, as plugins of Nagios have it. */
@@ -37,7 +37,7 @@ function verdict(level: keyof typeof STATUS, rest: string): Verdict {
 
 function allIsWell(judged: readonly Judged[]): string {
   const ages = judged.flatMap(({ name, ageSeconds }) =>
-    ageSeconds === undefined ? [] : [`${name} ${humanSeconds(ageSeconds)} old`],
+    ageSeconds === undefined ? [] : [`${name} ${humanAge(ageSeconds)} old`],
   );
   return ages.length === 0 ? "nothing is backed up" : ages.join(", ");
 }

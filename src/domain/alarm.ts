@@ -2,7 +2,7 @@ import type { AgeThresholds, SetLimits } from "./age-thresholds.ts";
 import type { Media } from "./copy.ts";
 import type { HostView, SubjectView } from "./fleet.ts";
 import { type AgeLimits, limitsOf, shortestOf } from "./freshness.ts";
-import { humanSeconds } from "./human.ts";
+import { humanAge } from "./human.ts";
 import { INTERVALS, type Interval } from "./interval.ts";
 
 /** How bad something is, as monitoring knows it. */
@@ -75,9 +75,11 @@ function expectedRuns(view: SubjectView | undefined, { intervals }: Watched): Re
 }
 
 function ageNotices(what: string, ageSeconds: number, { warning, critical }: SetLimits): Notice[] {
-  const text = `${what} ${humanSeconds(ageSeconds)} old`;
-  if (critical !== undefined && ageSeconds > critical) return [{ level: "CRITICAL", text }];
-  return warning !== undefined && ageSeconds > warning ? [{ level: "WARNING", text }] : [];
+  const tell = (level: Level, limit: number): Notice[] => [
+    { level, text: `${what} ${humanAge(ageSeconds)} old, the limit is ${humanAge(limit)}` },
+  ];
+  if (critical !== undefined && ageSeconds > critical) return tell("CRITICAL", critical);
+  return warning !== undefined && ageSeconds > warning ? tell("WARNING", warning) : [];
 }
 
 /** Longer run types that stopped while the shortest one goes on. */
@@ -105,6 +107,6 @@ function gapNotices(name: string, { window }: SubjectView): Notice[] {
 function judgeLogs(view: SubjectView, { thresholds, now }: Watched): Judged {
   const limits: Partial<AgeLimits> = thresholds.get("binlog") ?? {};
   const ageSeconds = view.newestAt && Math.max(0, (now.getTime() - view.newestAt.getTime()) / 1000);
-  const notices = ageNotices("binlog: the newest archived event is", ageSeconds ?? Infinity, limits);
+  const notices = ageNotices("binlog: the newest archived event is", ageSeconds ?? 0, limits);
   return { name: "binlog", view, ageSeconds, limits, notices };
 }

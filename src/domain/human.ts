@@ -25,6 +25,13 @@ export function humanSeconds(seconds: number): string {
   return `${Math.floor(whole / size)} ${name}`;
 }
 
+/** A length of time for people who compare it with a limit: in its largest unit of which there are three at least: `37 h`, `90 min`. */
+export function humanAge(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  const [name, size] = AGE_UNITS.find(([, size]) => whole >= 3 * size) ?? ["s", 1];
+  return `${Math.floor(whole / size)} ${name}`;
+}
+
 /** A length of time to the second, for something that is running: `1:02:03`, `2:03`. */
 export function clockSeconds(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));

@@ -50,6 +50,7 @@ test.each([
   ["binlog-purge", ["binlog", "purge"]],
   ["binlog-takeover", ["binlog", "takeover"]],
   ["check", ["check"]],
+  ["report", ["report"]],
   ["init", ["init"]],
 ])("main() prints the help of %s", async (name, command) => {
   const { status, text } = await printed([...command, "--help"]);

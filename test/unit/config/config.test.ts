@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { type Config, ConfigError, parseConfig, secretsOf } from "../../../src/config/config.ts";
+import { Secret } from "../../../src/domain/secret.ts";
 
 const GOLDEN = new URL("../../golden/config/", import.meta.url);
 const SMALL = "[source]\n[destination]\nbackup_destination=local\n[local]\nbackup_dir=/b\n";
@@ -82,7 +83,7 @@ describe("parseConfig() with the predecessor's file", () => {
         xbstreamBinary: "/opt/percona/bin/xbstream",
       },
       export: {
-        metrics: { transport: "datadog", host: "127.0.0.1", port: 8125, keys: [expect.anything(), expect.anything()] },
+        metrics: { transport: "datadog", host: "localhost", port: 8125, keys: [expect.anything(), expect.anything()] },
         webhook: undefined,
       },
       run: {
@@ -311,6 +312,27 @@ test("parseConfig() warns of what is odd", async () => {
     [`== ${basename(file, ".cfg")}`, ...parse(golden(`odd/${file}`)).warnings, ""].join("\n"),
   );
   await expect(table.join("\n")).toMatchFileSnapshot(new URL("odd.txt", GOLDEN).pathname);
+});
+
+test("parseConfig() knows who is told of runs", () => {
+  const exportOf = (lines: string) => parse(`${SMALL}\n[export]\n${lines}`).config.export;
+  const [app_key, api_key] = ["app_key = a", "api_key = b"];
+  expect(exportOf(`transport = datadog\n${app_key}\n${api_key}`)).toEqual({
+    metrics: { transport: "datadog", host: "127.0.0.1", port: 8125, keys: [expect.any(Secret), expect.any(Secret)] },
+    webhook: undefined,
+  });
+  expect(exportOf("transport = statsd\nstatsd_host = ::1\nstatsd_port = 9125\nstatsd_tags = yes")).toEqual({
+    metrics: { transport: "statsd", host: "::1", port: 9125, tags: true },
+    webhook: undefined,
+  });
+  expect(exportOf("transport = prometheus")?.metrics).toEqual({
+    transport: "prometheus",
+    textfile: "/var/lib/node_exporter/textfile_collector/twindb_backup.prom",
+  });
+  const alone = exportOf("webhook_url = https://hooks.example.com/T0/%%20\nwebhook_on = failure");
+  expect(alone).toEqual({ metrics: undefined, webhook: { url: expect.any(Secret), on: "failure" } });
+  expect(alone?.webhook?.url.reveal()).toBe("https://hooks.example.com/T0/%20");
+  expect(exportOf("webhook_url = http://h/")?.webhook?.on).toBe("always");
 });
 
 test("parseConfig() copies a directory once that is named twice", () => {

@@ -27,8 +27,12 @@ describe("judge()", () => {
   });
 
   test("warns a period and a half after the last copy, and is alarmed after three", () => {
-    expect(noticesOf([filesCopy(at(8))], at(9, 13))).toEqual(["WARNING /etc/: the newest good copy is 1 d old"]);
-    expect(noticesOf([filesCopy(at(6))], at(9, 1))).toEqual(["CRITICAL /etc/: the newest good copy is 3 d old"]);
+    expect(noticesOf([filesCopy(at(8))], at(9, 13))).toEqual([
+      "WARNING /etc/: the newest good copy is 37 h old, the limit is 36 h",
+    ]);
+    expect(noticesOf([filesCopy(at(6))], at(9, 1))).toEqual([
+      "CRITICAL /etc/: the newest good copy is 3 d old, the limit is 3 d",
+    ]);
   });
 
   test("is alarmed when something that is configured has no good copy", () => {
@@ -40,13 +44,15 @@ describe("judge()", () => {
 
   test("does not expect run types that are off", () => {
     const copies = [filesCopy(at(7), { interval: "hourly" }), filesCopy(at(9))];
-    expect(noticesOf(copies, at(9, 5))).toEqual(["CRITICAL /etc/: the newest good copy is 5 h old"]);
+    expect(noticesOf(copies, at(9, 5))).toEqual(["CRITICAL /etc/: the newest good copy is 5 h old, the limit is 3 h"]);
     expect(noticesOf(copies, at(9, 5), { intervals: { ...ON, hourly: false } })).toEqual([]);
   });
 
   test("names a longer run type that stopped", () => {
     const copies = [filesCopy(at(5)), filesCopy(at(9), { interval: "hourly" })];
-    expect(noticesOf(copies, at(9, 1))).toEqual(["CRITICAL /etc/: the newest good daily copy is 4 d old"]);
+    expect(noticesOf(copies, at(9, 1))).toEqual([
+      "CRITICAL /etc/: the newest good daily copy is 4 d old, the limit is 3 d",
+    ]);
   });
 
   test("tells of a newest copy that is broken, though the one before is young enough", () => {
@@ -57,9 +63,11 @@ describe("judge()", () => {
   test("goes by thresholds where a person set some", () => {
     const copies = [filesCopy(at(9)), fullCopy(at(9))];
     const set = { mysql: true, thresholds: thresholds(["10m,mysql=2h"], ["1d"]) };
-    expect(noticesOf(copies, at(9, 1), set)).toEqual(["WARNING /etc/: the newest good copy is 1 h old"]);
+    expect(noticesOf(copies, at(9, 1), set)).toEqual([
+      "WARNING /etc/: the newest good copy is 60 min old, the limit is 10 min",
+    ]);
     expect(noticesOf(copies, at(9, 1), { ...set, thresholds: thresholds([], ["files=30m"]) })).toEqual([
-      "CRITICAL /etc/: the newest good copy is 1 h old",
+      "CRITICAL /etc/: the newest good copy is 60 min old, the limit is 30 min",
     ]);
   });
 
@@ -67,7 +75,7 @@ describe("judge()", () => {
     const copies = [filesCopy(at(9)), binlogCopy(1, at(8))];
     expect(noticesOf(copies, at(9))).toEqual([]);
     expect(noticesOf(copies, at(9), { thresholds: thresholds(["binlog=15m"]) })).toEqual([
-      "WARNING binlog: the newest archived event is 1 d old",
+      "WARNING binlog: the newest archived event is 24 h old, the limit is 15 min",
     ]);
   });
 });

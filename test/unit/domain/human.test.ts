@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { clockSeconds, humanBytes, humanSeconds, humanTime, printable } from "../../../src/domain/human.ts";
+import { clockSeconds, humanAge, humanBytes, humanSeconds, humanTime, printable } from "../../../src/domain/human.ts";
 
 test.each([
   [0, "0 B"],
@@ -37,4 +37,15 @@ test("humanTime() is local, to the second", () => {
 
 test("printable() shows control characters instead of sending them", () => {
   expect(printable("a\u001b[2Jb\n\u009bgrün日本")).toBe("a\\u001b[2Jb\\n\\u009bgrün日本");
+});
+
+test.each([
+  [-5, "0 s"],
+  [179, "179 s"],
+  [180, "3 min"],
+  [10_799, "179 min"],
+  [133_200, "37 h"],
+  [259_200, "3 d"],
+])("humanAge() writes %d as %s", (seconds, text) => {
+  expect(humanAge(seconds)).toBe(text);
 });
