@@ -38,7 +38,7 @@ export function succeeded({ parts, exitStatus }: Pick<RunReport, "parts" | "exit
 }
 
 /** The run as people call it: `daily backup of db1`. */
-export function nameOfRun({ host, command, runType }: Pick<RunReport, "host" | "command" | "runType">): string {
+function nameOfRun({ host, command, runType }: Pick<RunReport, "host" | "command" | "runType">): string {
   if (command === "restore") return `restore on ${host}`;
   return runType === undefined ? `archiving of binary logs of ${host}` : `${runType} backup of ${host}`;
 }

@@ -1,9 +1,10 @@
 import { createSocket, type Socket } from "node:dgram";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BackupError } from "../domain/errors.ts";
-import { addressOf } from "./address.ts";
+import { type Address, addressOf } from "./address.ts";
 import type { Exporter } from "./exporter.ts";
 import type { MetricsOptions } from "./options.ts";
+import { reasonOf } from "./reason.ts";
 import { type LineStyle, statsdLines } from "./statsd-lines.ts";
 
 /** What passes every network in one piece. */
@@ -21,18 +22,24 @@ export function statsdExporter(options: StatsdOptions): Exporter {
   return {
     wantsStanding: true,
     async send(report, { signal }) {
-      const { address, family } = await addressOf(options.host, { signal });
-      const socket = createSocket(family === 6 ? "udp6" : "udp4");
       try {
-        await connect(socket, { ...options, address });
-        await sendAll(socket, packetsOf(statsdLines(report, style)));
+        const address = await addressOf(options.host, { signal });
+        await sendTo(address, options.port, packetsOf(statsdLines(report, style)));
       } catch (error) {
         throw unreachable(options, error);
-      } finally {
-        socket.close();
       }
     },
   };
+}
+
+async function sendTo({ address, family }: Address, port: number, packets: readonly string[]): Promise<void> {
+  const socket = createSocket(family === 6 ? "udp6" : "udp4");
+  try {
+    await connect(socket, { port, address });
+    await sendAll(socket, packets);
+  } finally {
+    socket.close();
+  }
 }
 
 function connect(socket: Socket, { port, address }: { readonly port: number; readonly address: string }) {
@@ -72,9 +79,6 @@ export function packetsOf(lines: readonly string[]): string[] {
 }
 
 function unreachable({ transport, host, port }: StatsdOptions, cause: unknown): BackupError {
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-  const what =
-    code === "ECONNREFUSED" ? "nothing listens there" : cause instanceof Error ? cause.message : String(cause);
-  const message = `Cannot send measures to ${transport} at "${host}:${port}": ${what}`;
+  const message = `Cannot send measures to ${transport} at "${host}:${port}": ${reasonOf(cause)}`;
   return new BackupError("UNREACHABLE", message, { hint: "Look at [export] in the config.", cause });
 }

@@ -6,6 +6,7 @@ import { type RunReport, succeeded, summaryOf } from "../domain/run-report.ts";
 import { type Address, addressOf } from "./address.ts";
 import type { Exporter } from "./exporter.ts";
 import type { WebhookOptions } from "./options.ts";
+import { reasonOf } from "./reason.ts";
 
 /** POSTs what a run came to as JSON. Of the URL only the host is ever named: the rest may hold a token. */
 export function webhookExporter({ url: secret, on }: WebhookOptions): Exporter {
@@ -20,7 +21,7 @@ export function webhookExporter({ url: secret, on }: WebhookOptions): Exporter {
         const status = await post(url, { body: JSON.stringify(webhookBody(report)), address, signal });
         if (status < 200 || status > 299) throw new Error(`it answered with status ${status}`);
       } catch (error) {
-        throw unreachable(url, signal.aborted ? "it gave no answer in time" : wordsOf(error));
+        throw unreachable(url, signal.aborted ? "it gave no answer in time" : reasonOf(error));
       }
     },
   };
@@ -79,12 +80,6 @@ function lookupOf({ address, family }: Address): LookupFunction {
     if (all === true) done(null, [{ address, family }]);
     else done(null, address, family);
   };
-}
-
-function wordsOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if ("code" in error && error.code === "ECONNREFUSED") return "the connection is refused";
-  return error instanceof BackupError ? (error.message.split('": ').at(-1) ?? "") : error.message;
 }
 
 function unreachable({ host }: URL, what: string): BackupError {

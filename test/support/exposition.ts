@@ -5,8 +5,8 @@ export type Sample = {
   readonly value: number;
 };
 
-const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*/;
-const LABEL = /^[a-zA-Z_][a-zA-Z0-9_]*/;
+const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? ([+-]?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|Inf|NaN))$/;
+const LABEL = /^([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\["\\n])*)"(?:,|$)/;
 
 /** What `promtool check metrics` asks of units and suffixes. */
 function lint(name: string, type: string, help: string): void {
@@ -16,6 +16,49 @@ function lint(name: string, type: string, help: string): void {
   if (/[A-Z]/.test(name)) throw new Error(`${name} has capitals`);
 }
 
+/** What was read of a text so far. */
+class Reader {
+  readonly samples: Sample[] = [];
+  readonly #help = new Map<string, string>();
+  readonly #types = new Map<string, string>();
+  readonly #ids = new Set<string>();
+  readonly #closed = new Set<string>();
+  #current = "";
+
+  read(line: string): void {
+    const [, kind, name = "", rest = ""] = /^# (HELP|TYPE) (\S+) (.*)$/.exec(line) ?? [];
+    if (kind !== undefined) this.#comment(kind === "HELP" ? this.#help : this.#types, name, rest);
+    else if (line.startsWith("#") || line === "") throw new Error("a line that says nothing");
+    else this.#sample(readSample(line));
+  }
+
+  #comment(known: Map<string, string>, name: string, rest: string): void {
+    this.#enter(name);
+    if (known.has(name)) throw new Error(`${name} is described twice`);
+    if (!/^(?:[^\\]|\\[\\n])*$/.test(rest)) throw new Error("a wrong escape");
+    known.set(name, rest);
+  }
+
+  #sample(sample: Sample): void {
+    this.#enter(sample.name);
+    const type = this.#types.get(sample.name);
+    if (type === undefined) throw new Error(`${sample.name} has no type before it`);
+    lint(sample.name, type, this.#help.get(sample.name) ?? "");
+    const id = JSON.stringify([sample.name, sorted(sample)]);
+    if (this.#ids.has(id)) throw new Error("the same sample twice");
+    this.#ids.add(id);
+    this.samples.push(sample);
+  }
+
+  /** All of a metric stands together. */
+  #enter(name: string): void {
+    if (name === this.#current) return;
+    if (this.#closed.has(name)) throw new Error(`${name} comes in two places`);
+    this.#closed.add(this.#current);
+    this.#current = name;
+  }
+}
+
 /**
  * Read the text format 0.0.4 as strictly as its description: HELP and TYPE once, before the samples of a metric, all samples of one together,
  * no sample twice, nothing escaped that need not be, a line feed at the end.
@@ -23,73 +66,39 @@ function lint(name: string, type: string, help: string): void {
  */
 export function readExposition(text: string): Sample[] {
   if (text !== "" && !text.endsWith("\n")) throw new Error("the last line does not end");
-  const samples: Sample[] = [];
-  const help = new Map<string, string>();
-  const types = new Map<string, string>();
-  const closed = new Set<string>();
-  let current = "";
-  const enter = (name: string) => {
-    if (name === current) return;
-    if (closed.has(name)) throw new Error(`${name} comes in two places`);
-    closed.add(current);
-    current = name;
-  };
+  const reader = new Reader();
   for (const [index, line] of text.split("\n").slice(0, -1).entries()) {
     try {
-      const comment = /^# (HELP|TYPE) (\S+) (.*)$/.exec(line);
-      if (comment !== null) {
-        const [, kind = "", name = "", rest = ""] = comment;
-        enter(name);
-        readComment(kind === "HELP" ? help : types, name, rest);
-        continue;
-      }
-      if (line.startsWith("#") || line === "") throw new Error("a line that says nothing");
-      const sample = readSample(line);
-      enter(sample.name);
-      const type = types.get(sample.name);
-      if (type === undefined) throw new Error(`${sample.name} has no type before it`);
-      lint(sample.name, type, help.get(sample.name) ?? "");
-      if (
-        samples.some(
-          (other) => JSON.stringify([other.name, sorted(other)]) === JSON.stringify([sample.name, sorted(sample)]),
-        )
-      )
-        throw new Error("the same sample twice");
-      samples.push(sample);
+      reader.read(line);
     } catch (error) {
       throw new Error(`line ${index + 1}: ${String(error)}: ${line}`, { cause: error });
     }
   }
-  return samples;
+  return reader.samples;
 }
 
 function sorted({ labels }: Sample): [string, string][] {
   return Object.entries(labels).sort(([left], [right]) => (left < right ? -1 : 1));
 }
 
-function readComment(known: Map<string, string>, name: string, rest: string): void {
-  if (known.has(name)) throw new Error(`${name} is described twice`);
-  if (!/^(?:[^\\]|\\[\\n])*$/.test(rest)) throw new Error("a wrong escape");
-  known.set(name, rest);
+function readSample(line: string): Sample {
+  const [, name = "", labels, number = ""] = SAMPLE.exec(line) ?? [];
+  if (name === "") throw new Error("no sample");
+  return {
+    name,
+    labels: labels === undefined ? {} : readLabels(labels),
+    value: Number(number.replace("Inf", "Infinity")),
+  };
 }
 
-function readSample(line: string): Sample {
-  const [name = ""] = NAME.exec(line) ?? [];
-  if (name === "") throw new Error("no name");
-  let rest = line.slice(name.length);
+function readLabels(text: string): Record<string, string> {
   const labels: Record<string, string> = {};
-  if (rest.startsWith("{")) {
-    rest = rest.slice(1);
-    while (!rest.startsWith("}")) {
-      const [label = ""] = LABEL.exec(rest) ?? [];
-      const value = /^="((?:[^"\\]|\\["\\n])*)"(,(?!})|(?=}))/.exec(rest.slice(label.length));
-      if (label === "" || label.startsWith("__") || value === null || label in labels) throw new Error("a wrong label");
-      labels[label] = (value[1] ?? "").replaceAll(/\\(.)/g, (_, escaped) => (escaped === "n" ? "\n" : String(escaped)));
-      rest = rest.slice(label.length + value[0].length);
-    }
-    rest = rest.slice(1);
+  for (let rest = text; rest !== ""; ) {
+    const [whole = "", label = "", value = ""] = LABEL.exec(rest) ?? [];
+    if (whole === "" || label.startsWith("__") || label in labels) throw new Error(`a wrong label: ${rest}`);
+    labels[label] = value.replaceAll(/\\(.)/g, (_, escaped) => (escaped === "n" ? "\n" : String(escaped)));
+    rest = rest.slice(whole.length);
+    if (whole.endsWith(",") && rest === "") throw new Error("a comma at the end");
   }
-  const [, number = ""] = /^ ([+-]?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|Inf|NaN))$/.exec(rest) ?? [];
-  if (number === "") throw new Error("no value");
-  return { name, labels, value: Number(number.replace("Inf", "Infinity")) };
+  return labels;
 }

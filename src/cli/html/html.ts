@@ -19,7 +19,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
 };
 
 /** Text as it may stand between tags and in quoted attributes. Characters that no document may hold are shown, not sent. */
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cs}]/gu, "\uFFFD").replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? "");
 }
 

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { assert, integer, property, tuple } from "fast-check";
 import { expect, test } from "vitest";
 import type { Copy } from "../../../src/domain/copy.ts";
 import { fleetOf, type SeenCopy } from "../../../src/domain/fleet.ts";
@@ -76,9 +76,9 @@ test("a copy of the predecessor is as large as its object, and of the directory 
 });
 
 test("sums agree with the copies, whatever there is", () => {
-  const hosts = fc.tuple(fc.integer({ min: 4, max: 60 }), fc.integer({ min: 0, max: 1000 }));
-  fc.assert(
-    fc.property(hosts, ([copies, seed]) => {
+  const hosts = tuple(integer({ min: 4, max: 60 }), integer({ min: 0, max: 1000 }));
+  assert(
+    property(hosts, ([copies, seed]) => {
       const listed = copiesOfHost({ host: "db1", copies, seed, now: at(9) });
       const subjects = fleetOf(listed, at(9)).flatMap((each) => each.subjects);
       const sum = (values: readonly number[]) => values.reduce((all, value) => all + value, 0);

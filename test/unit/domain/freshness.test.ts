@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { assert, constantFrom, double, property, uniqueArray } from "fast-check";
 import { expect, test } from "vitest";
 import { lateRuns, limitsOf, PERIOD_SECONDS, type Run } from "../../../src/domain/freshness.ts";
 import { INTERVALS, type Interval } from "../../../src/domain/interval.ts";
@@ -28,17 +28,13 @@ test("lateRuns() counts good copies only", () => {
 });
 
 test("lateRuns() is silent as long as every run type goes on, and never before half a period has passed", () => {
-  const interval = fc.constantFrom(...INTERVALS);
-  fc.assert(
-    fc.property(
-      fc.uniqueArray(interval, { minLength: 1 }),
-      fc.double({ min: 0, max: 1.5, noNaN: true }),
-      (seen, part) => {
-        const now = at(9);
-        const runs = seen.map((each) => run(each, new Date(now.getTime() - PERIOD_SECONDS[each] * part * 1000)));
-        expect(lateRuns(runs, now)).toEqual([]);
-      },
-    ),
+  const interval = constantFrom(...INTERVALS);
+  assert(
+    property(uniqueArray(interval, { minLength: 1 }), double({ min: 0, max: 1.5, noNaN: true }), (seen, part) => {
+      const now = at(9);
+      const runs = seen.map((each) => run(each, new Date(now.getTime() - PERIOD_SECONDS[each] * part * 1000)));
+      expect(lateRuns(runs, now)).toEqual([]);
+    }),
   );
 });
 

@@ -124,7 +124,7 @@ describe("statsdExporter()", () => {
   test("notices that a name has no address", async () => {
     const options = { transport: "statsd", host: "no-such-host.invalid", port: 8125, tags: false } as const;
     await expect(statsdExporter(options).send(runReport(), { signal })).rejects.toThrow(
-      'Cannot reach "no-such-host.invalid": it has no address',
+      'Cannot send measures to statsd at "no-such-host.invalid:8125": it has no address',
     );
   });
 });

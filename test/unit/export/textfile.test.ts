@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import fc from "fast-check";
+import { assert, constantFrom, double, property, string, uniqueArray } from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { formatExposition, parseExposition } from "../../../src/export/exposition.ts";
 import { PROMETHEUS_METRICS, prometheusSeries } from "../../../src/export/prometheus-series.ts";
@@ -91,7 +91,9 @@ describe("textfileExporter()", () => {
     const runs = (["hourly", "daily", "weekly", "monthly"] as const).map((runType) => runReport({ runType }));
     await Promise.all(runs.map((run) => textfileExporter(path).send(run, { signal })));
     const told = samples().filter(({ name }) => name === "twindb_backup_last_run_success");
-    expect(told.map(({ labels }) => labels["run_type"]).toSorted()).toEqual(["daily", "hourly", "monthly", "weekly"]);
+    expect(new Set(told.map(({ labels }) => labels["run_type"]))).toEqual(
+      new Set(["daily", "hourly", "monthly", "weekly"]),
+    );
     expect(readdirSync(root)).toEqual(["twindb_backup.prom"]);
   });
 
@@ -114,9 +116,9 @@ test("every metric of a run is described", () => {
 
 test("formatExposition() says any label so that a strict reader, and parseExposition(), find it again", () => {
   const metrics = new Map([["twindb_backup_copies", { help: "a \\ and\na line", about: "standing" as const }]]);
-  const text = fc.string({ unit: fc.constantFrom("a", '"', "\\", "\n", "n", "}", ",", "=", "ü", " ") });
-  fc.assert(
-    fc.property(fc.uniqueArray(text), fc.double({ noNaN: true, noDefaultInfinity: true }), (labels, value) => {
+  const text = string({ unit: constantFrom("a", '"', "\\", "\n", "n", "}", ",", "=", "ü", " ") });
+  assert(
+    property(uniqueArray(text), double({ noNaN: true, noDefaultInfinity: true }), (labels, value) => {
       const series = labels.map((directory) => ({
         name: "twindb_backup_copies",
         labels: { directory },

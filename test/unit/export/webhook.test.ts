@@ -90,7 +90,7 @@ describe("webhookExporter()", () => {
     hook.answer = undefined;
     expect(await failure()).toBe(`Cannot tell the webhook at "${host}" of this run: it gave no answer in time`);
     await hook[Symbol.asyncDispose]();
-    expect(await failure()).toBe(`Cannot tell the webhook at "${host}" of this run: the connection is refused`);
+    expect(await failure()).toBe(`Cannot tell the webhook at "${host}" of this run: nothing listens there`);
     expect(hook.posted).toHaveLength(3);
   });
 
