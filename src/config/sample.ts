@@ -62,6 +62,12 @@ run_daily = yes
 run_weekly = yes
 run_monthly = yes
 run_yearly = yes
+
+# Tell of runs: prometheus, statsd or datadog, and a webhook; docs/monitoring.md has more.
+#[export]
+#transport = prometheus
+#textfile = /var/lib/node_exporter/textfile_collector/twindb_backup.prom
+#webhook_url = https://hooks.example.com/services/XXXXX
 `;
 }
 

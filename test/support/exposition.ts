@@ -95,10 +95,15 @@ function readLabels(text: string): Record<string, string> {
   const labels: Record<string, string> = {};
   for (let rest = text; rest !== ""; ) {
     const [whole = "", label = "", value = ""] = LABEL.exec(rest) ?? [];
-    if (whole === "" || label.startsWith("__") || label in labels) throw new Error(`a wrong label: ${rest}`);
+    if (!isNewLabel(label, labels)) throw new Error(`a wrong label: ${rest}`);
     labels[label] = value.replaceAll(/\\(.)/g, (_, escaped) => (escaped === "n" ? "\n" : String(escaped)));
     rest = rest.slice(whole.length);
     if (whole.endsWith(",") && rest === "") throw new Error("a comma at the end");
   }
   return labels;
+}
+
+/** Names that begin with two underscores are for Prometheus itself. */
+function isNewLabel(label: string, labels: Readonly<Record<string, string>>): boolean {
+  return label !== "" && !label.startsWith("__") && !(label in labels);
 }
