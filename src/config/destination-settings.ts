@@ -2,20 +2,22 @@ import type { AzOptions, GcsOptions, S3Options, SshOptions } from "../destinatio
 import { Secret } from "../domain/secret.ts";
 import type { Findings } from "./findings.ts";
 import type { Config, ExportOptions } from "./options.ts";
-import type { Settings } from "./schema.ts";
+import type { Settings, Texts } from "./schema.ts";
 
 /** Stands for what is missing after that was noted; such a config is refused in the end. */
 const MISSING = "";
 const NO_SECRET = new Secret(MISSING);
 
+/** The sections that the file has, and what the one of a user's own driver says. */
+type Sections = { readonly has: (name: string) => boolean; readonly free: Texts };
+
 /** The destination that is chosen. What it lacks goes to `findings`. */
-export function destinationOf(
-  settings: Settings,
-  hasSection: (name: string) => boolean,
-  findings: Findings,
-): Config["destination"] {
-  const kind = settings.destination.backup_destination;
-  if (kind !== undefined && !hasSection(kind)) {
+export function destinationOf(settings: Settings, sections: Sections, findings: Findings): Config["destination"] {
+  const chosen = settings.destination.backup_destination;
+  // A driver may need no settings.
+  if (chosen?.kind === "module") return { ...chosen, settings: sections.free };
+  const kind = chosen?.kind;
+  if (kind !== undefined && !sections.has(kind)) {
     findings.problem("destination", "backup_destination", `it is ${kind}, but there is no section [${kind}]`);
   }
   switch (kind) {
@@ -32,8 +34,12 @@ export function destinationOf(
     case undefined:
       break;
   }
-  if (!hasSection("destination")) findings.problem("destination", undefined, "the section is missing");
-  findings.missing("destination", "backup_destination", "it is missing, and must be local, ssh, s3, gcs or az");
+  if (!sections.has("destination")) findings.problem("destination", undefined, "the section is missing");
+  findings.missing(
+    "destination",
+    "backup_destination",
+    "it is missing, and must be local, ssh, s3, gcs, az or module:PATH",
+  );
   return { kind: "local", directory: MISSING };
 }
 
