@@ -42,3 +42,8 @@ export class BackupError extends Error {
     this.retryable = facts.retryable ?? false;
   }
 }
+
+/** Whether a store refused a call by its rules: no right to it, or an object that is locked. */
+export function isNotPermitted(error: unknown): error is BackupError {
+  return error instanceof BackupError && error.code === "NOT_PERMITTED";
+}
