@@ -16,10 +16,22 @@ export function destinationOf(settings: Settings, sections: Sections, findings: 
   const chosen = settings.destination.backup_destination;
   // A driver may need no settings.
   if (chosen?.kind === "module") return { ...chosen, settings: sections.free };
-  const kind = chosen?.kind;
-  if (kind !== undefined && !sections.has(kind)) {
-    findings.problem("destination", "backup_destination", `it is ${kind}, but there is no section [${kind}]`);
+  if (chosen !== undefined) {
+    if (!sections.has(chosen.kind)) {
+      const text = `it is ${chosen.kind}, but there is no section [${chosen.kind}]`;
+      findings.problem("destination", "backup_destination", text);
+    }
+    return optionsOf(chosen.kind, settings, findings);
   }
+  if (!sections.has("destination")) findings.problem("destination", undefined, "the section is missing");
+  const text = "it is missing, and must be local, ssh, s3, gcs, az or module:PATH";
+  findings.missing("destination", "backup_destination", text);
+  return { kind: "local", directory: MISSING };
+}
+
+type Kind = Exclude<Config["destination"]["kind"], "module">;
+
+function optionsOf(kind: Kind, settings: Settings, findings: Findings): Config["destination"] {
   switch (kind) {
     case "local":
       return { kind, directory: needing("local", findings)("backup_dir", settings.local.backup_dir, MISSING) };
@@ -31,16 +43,9 @@ export function destinationOf(settings: Settings, sections: Sections, findings: 
       return gcsOptions(settings.gcs, findings);
     case "az":
       return azOptions(settings.az, findings);
-    case undefined:
-      break;
+    default:
+      return kind satisfies never;
   }
-  if (!sections.has("destination")) findings.problem("destination", undefined, "the section is missing");
-  findings.missing(
-    "destination",
-    "backup_destination",
-    "it is missing, and must be local, ssh, s3, gcs, az or module:PATH",
-  );
-  return { kind: "local", directory: MISSING };
 }
 
 /** Reads keys that a section must have; the third argument stands in for one that is missing. */
@@ -111,8 +116,9 @@ function sseOf(s3: Settings["s3"], findings: Findings): S3Options["sse"] {
     case "customer":
       return { kind: "customer", key: needing("s3", findings)("sse_customer_key", key, NO_SECRET) };
     case undefined:
-      return undefined;
+      break;
   }
+  return undefined;
 }
 
 function objectLockOf(s3: Settings["s3"], findings: Findings): S3Options["objectLock"] {

@@ -130,14 +130,14 @@ const destinationKind = v.pipe(
   v.check(
     (text) => text.startsWith(MODULE) || KINDS.some((kind) => kind === text),
     ({ input }) => {
-      const close = nearest(String(input), [...KINDS, MODULE]);
+      const close = nearest(input, [...KINDS, MODULE]);
       const meant = close === undefined ? "" : `, did you mean "${close}"?`;
       return `${show(input)} is none of ${KINDS.join(", ")} and module:/path/to/driver.mjs${meant}`;
     },
   ),
   v.check(
     (text) => !text.startsWith(MODULE) || text.startsWith(`${MODULE}/`),
-    ({ input }) => `${show(String(input).slice(MODULE.length))} is not the absolute path of a driver`,
+    ({ input }) => `${show(input.slice(MODULE.length))} is not the absolute path of a driver`,
   ),
   v.transform((text) => {
     const kind = KINDS.find((known) => known === text);
