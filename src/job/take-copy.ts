@@ -13,7 +13,7 @@ import { applyAll, suffixesOf } from "../modifier/chain.ts";
 import type { Modifier, Tap } from "../modifier/modifier.ts";
 import type { Capture, Source } from "../source/source.ts";
 import type { Adopted } from "../status/store.ts";
-import { expireCopies, forgetExpired } from "./expire.ts";
+import { expireCopies, forgetExpired, untrusted } from "./expire.ts";
 import { type Shelf, storeCopy } from "./shelf.ts";
 
 type TimedMedia = TimedCopy["media"];
@@ -122,17 +122,6 @@ function isOthers({ removesExpired }: Pick<Backup<TimedMedia>, "removesExpired">
 function namesTaken(copies: readonly TimedCopy[], objects: readonly StoredObject[]): Set<string> {
   const keys = objects.map(({ key }) => parseManifestKey(key)?.key ?? key);
   return new Set([...keys, ...copies.flatMap((copy) => [copy.key, parentOf(copy) ?? copy.key])].map(nameOf));
-}
-
-function untrusted(host: string, media: TimedMedia): BackupError {
-  const which = media === "files" ? "files status" : "MySQL status";
-  return new BackupError(
-    "DATA_DAMAGED",
-    `Cannot trust the ${which} of "${host}": it was damaged or lost, and was recovered`,
-    {
-      hint: "Nothing was deleted in this run; look at the warnings above, and at what twindb-backup ls prints.",
-    },
-  );
 }
 
 /** The modifiers of a backup, with the second copy after compression and before encryption. */

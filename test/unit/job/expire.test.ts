@@ -3,13 +3,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { MysqlCopy } from "../../../src/domain/copy.ts";
-import type { Key } from "../../../src/domain/key.ts";
+import { type Key, toKey } from "../../../src/domain/key.ts";
 import { backupFiles } from "../../../src/job/backup-files.ts";
+import { expireHost } from "../../../src/job/expire.ts";
 import { listCopies } from "../../../src/job/list.ts";
 import { removeCopies, storeCopy } from "../../../src/job/shelf.ts";
 import { filesSource } from "../../../src/source/files.ts";
-import { at, fullCopy, increment } from "../../support/copies.ts";
+import { at, filesCopy, fullCopy, increment } from "../../support/copies.ts";
 import { GuardedDestination } from "../../support/guarded-destination.ts";
+import { MemoryDestination } from "../../support/memory-destination.ts";
 import { shelfOn } from "../../support/shelves.ts";
 import { chunks, keysOf } from "../../support/streams.ts";
 
@@ -167,6 +169,43 @@ describe("a host that may remove nothing", () => {
     expect(warnings).toEqual([]);
     const { status } = await shelfOn(destination, "files").status.load({ signal });
     expect(status.copies).toHaveLength(3);
+  });
+});
+
+describe("expireHost()", () => {
+  const DAY_MS = 24 * 3600 * 1000;
+
+  /** As a second host does it, with rights that the first has not. */
+  function expireElsewhere(now = new Date()): Promise<void> {
+    const shelf = shelfOn(new MemoryDestination(destination), "files");
+    const log = { debug() {}, info() {}, warn: (text: string) => warnings.push(text) };
+    return expireHost({ interval: undefined, shelf, retention: TWO, now: () => now, log, signal }, "files");
+  }
+
+  test("expireHost() removes what a host may not remove itself, and what its runs left a day ago", async () => {
+    destination.isGuarded = () => true;
+    for (const day of [1, 2, 3, 4]) await run(day, false);
+    await shelfOn(destination, "files").manifests.begin(filesCopy(at(9)).key, { signal });
+    await expireElsewhere();
+    expect(await listedDays()).toEqual([3, 4]);
+    const marks = async () => (await objects()).filter((key) => key.endsWith(".unfinished"));
+    expect(await marks()).toEqual([expect.stringContaining("2026-05-09")]);
+    await expireElsewhere(new Date(Date.now() + 2 * DAY_MS));
+    expect(await marks()).toEqual([]);
+    expect(warnings).toEqual([]);
+    expect(await run(5, false)).toEqual([3, 4, 5]);
+    expect(warnings).toEqual([]);
+  });
+
+  test("expireHost() removes nothing when the status is damaged", async () => {
+    for (const day of [1, 2]) await run(day, false);
+    for (const day of [3, 4]) await run(day, false);
+    const key = toKey("db7/files-status");
+    const small = await destination.readSmall(key, { signal });
+    await destination.replaceSmall(key, Buffer.from("{}"), { expected: small?.version, signal });
+    const before = (await objects()).filter((each) => each.includes("/daily/files/"));
+    await expect(expireElsewhere()).rejects.toMatchObject({ code: "DATA_DAMAGED" });
+    expect((await objects()).filter((each) => each.includes("/daily/files/"))).toEqual(before);
   });
 });
 
