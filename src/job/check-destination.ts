@@ -33,7 +33,7 @@ export async function tryDestination(
   { signal }: CallOptions,
 ): Promise<readonly Finding[]> {
   const folder = `${host}/check-${randomBytes(8).toString("hex")}`;
-  const [small, large, text] = ["small object, ö", "large", "text"].map((name) => toKey(`${folder}/${name}`)) as [
+  const [small, large, text] = ["small object, ö", "large", "status"].map((name) => toKey(`${folder}/${name}`)) as [
     Key,
     Key,
     Key,
