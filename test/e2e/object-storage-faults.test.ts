@@ -1,0 +1,197 @@
+import { randomBytes, randomInt } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ListMultipartUploadsCommand } from "@aws-sdk/client-s3";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { childOf } from "../support/children.ts";
+import { type Result, Sandbox } from "../support/cli.ts";
+import { type CuttingProxy, startCuttingProxy } from "../support/cutting-proxy.ts";
+import { processesMentioning, temporaryDirectories } from "../support/leftovers.ts";
+import { copiesOf, restored } from "../support/listed.ts";
+import { hasSeaweed } from "../support/servers/seaweedfs.ts";
+import { BUCKET, openStore, type Sections, startSeaweedStore } from "../support/stores.ts";
+
+const { signal } = new AbortController();
+const MOMENTS = 25;
+/** Two parts. */
+const SIZE = 9_000_000;
+const READER = { accessKeyId: "reader0reader0", secretAccessKey: "secret+of/the=reader" };
+const LOADER = { accessKeyId: "loader0loader0", secretAccessKey: "secret+of/the=loader" };
+
+let store: Awaited<ReturnType<typeof startSeaweedStore>>;
+let sandbox: Sandbox;
+let source: string;
+
+describe.skipIf(!hasSeaweed())("a backup to S3", () => {
+  beforeAll(async () => {
+    store = await startSeaweedStore({
+      reader: { keys: READER, actions: ["Read", "List"] },
+      loader: { keys: LOADER, actions: ["Write"] },
+    });
+  });
+  afterAll(async () => {
+    await store.stop();
+  });
+  beforeEach(() => {
+    sandbox = new Sandbox();
+    source = sandbox.directory("source");
+    writeFileSync(join(source, "noise"), randomBytes(SIZE));
+    configure();
+  });
+  afterEach(() => sandbox[Symbol.dispose]());
+
+  /** Copies of each test are those of a host of its own. */
+  function configure(s3: Readonly<Record<string, string>> = {}, more: Sections = {}): void {
+    sandbox.configure({
+      ...store.sections,
+      s3: { ...store.sections["s3"], ...s3 },
+      source: { backup_dirs: source, hostname: hostOf() },
+      compression: { program: "none" },
+      retention: { daily_copies: 200 },
+      ...more,
+    });
+  }
+
+  function hostOf(): string {
+    return `h${sandbox.root.slice(-6)}`;
+  }
+
+  /** What lies under the names of copies. */
+  async function copiesStored(): Promise<{ readonly key: string; readonly bytes: number }[]> {
+    await using destination = await openStore(store);
+    const entries = await Array.fromAsync(destination.list(`${hostOf()}/`, { signal }));
+    return entries.filter(({ key }) => key.includes("/daily/files/"));
+  }
+
+  async function unfinished(): Promise<string[]> {
+    const { Uploads = [] } = await store.client.send(new ListMultipartUploadsCommand({ Bucket: BUCKET }));
+    return Uploads.map(({ Key = "" }) => Key).filter((key) => key.startsWith(hostOf()));
+  }
+
+  async function marks(): Promise<string[]> {
+    await using destination = await openStore(store);
+    const entries = await Array.fromAsync(destination.list(`${hostOf()}/`, { signal }));
+    return entries.map(({ key }) => key).filter((key) => key.endsWith(".unfinished"));
+  }
+
+  /** The next run succeeds and cleans up; every copy is whole, and the newest restores. */
+  async function expectRecovery(): Promise<number> {
+    expect(await sandbox.run(["backup", "daily"])).toMatchObject({ exitCode: 0, stdout: "", stderr: "" });
+    const copies = await copiesOf(sandbox);
+    const own = copies.filter(({ key }) => key.startsWith(`${hostOf()}/`));
+    const stored = await copiesStored();
+    expect(own.map(({ key }) => key).sort()).toEqual(stored.map(({ key }) => key).sort());
+    expect(new Set(stored.map(({ bytes }) => bytes)).size).toBe(1);
+    expect(stored[0]?.bytes).toBeGreaterThan(SIZE);
+    expect(await unfinished()).toEqual([]);
+    expect(await marks()).toEqual([]);
+    expect(temporaryDirectories(sandbox.temporary)).toEqual([]);
+    expect(await restored(sandbox, own.at(-1)?.key ?? "", source)).toEqual([]);
+    return own.length;
+  }
+
+  function expectOneLine({ stdout, stderr }: Result): void {
+    expect(stdout).toBe("");
+    expect(stderr).toMatch(/^twindb-backup: Cannot .*\n$/);
+  }
+
+  test.each(["SIGTERM", "SIGKILL"] as const)(
+    `that gets %s leaves nothing half done, at ${MOMENTS} random moments`,
+    async (kill) => {
+      await expectRecovery();
+      // How long a run takes here, so that the moments are spread over all of it.
+      const startedAt = performance.now();
+      await expectRecovery();
+      const longest = Math.round((performance.now() - startedAt) * 0.6);
+      for (let moment = 0; moment < MOMENTS; moment++) {
+        let pid = 0;
+        const running = sandbox.run(["backup", "daily"], { onStart: (started) => (pid = started) });
+        await sleep(randomInt(longest));
+        try {
+          process.kill(pid, kill);
+        } catch {
+          // It was faster.
+        }
+        const result = await running;
+        // Before the program has told the system that it handles SIGTERM, it is ended by it.
+        if (result.exitCode !== 0) expect(kill === "SIGTERM" ? [143, null] : [null]).toContain(result.exitCode);
+        const sizes = new Set((await copiesStored()).map(({ bytes }) => bytes));
+        expect([...sizes], "no short object under the name of a copy").toHaveLength(1);
+        await expect.poll(() => processesMentioning(source), { timeout: 5000 }).toEqual([]);
+        if (moment % 8 === 7) await expectRecovery();
+      }
+      await expectRecovery();
+    },
+  );
+
+  test("stores nothing when its program is killed", async () => {
+    await expectRecovery();
+    configure({}, { compression: { program: "zstd", threads: 1, level: 19 } });
+    let run = 0;
+    const running = sandbox.run(["backup", "daily"], { onStart: (started) => (run = started) });
+    process.kill(await childOf(run, "tar", "-c"), "SIGKILL");
+    const result = await running;
+    expect(result.exitCode).toBe(1);
+    expectOneLine(result);
+    expect(result.stderr).toContain('Cannot run "tar": it was killed by SIGKILL');
+    expect(await unfinished()).toEqual([]);
+    configure();
+    expect(await expectRecovery()).toBe(2);
+  });
+
+  describe("over a network that fails", () => {
+    let proxy: CuttingProxy;
+
+    beforeEach(async () => {
+      proxy = await startCuttingProxy(Number(new URL(store.server.plainEndpoint).port));
+    });
+    afterEach(async () => {
+      await proxy.stop();
+    });
+
+    test("goes on after connections were cut, at 8 random places", async () => {
+      for (let moment = 1; moment <= 8; moment++) {
+        configure({ endpoint: `http://127.0.0.1:${proxy.port}` });
+        proxy.cutAfter = randomInt(1, 8_000_000);
+        const mended = sleep(randomInt(300, 2500)).then(() => (proxy.cutAfter = undefined));
+        const result = await sandbox.run(["backup", "daily"]);
+        await mended;
+        expect(result, `cut after ${proxy.cutAfter}`).toMatchObject({ exitCode: 0, stdout: "", stderr: "" });
+      }
+      configure();
+      expect(await expectRecovery()).toBe(9);
+    });
+
+    test("ends soon after SIGTERM while nothing moves, and leaves nothing that could be taken for a copy", async () => {
+      await expectRecovery();
+      configure({ endpoint: `http://127.0.0.1:${proxy.port}` });
+      proxy.stallAfter = 2_000_000;
+      let pid = 0;
+      const running = sandbox.run(["backup", "daily"], { onStart: (started) => (pid = started) });
+      await sleep(2500);
+      process.kill(pid, "SIGTERM");
+      const killedAt = performance.now();
+      expect((await running).exitCode).toBe(143);
+      expect(performance.now() - killedAt).toBeLessThan(30_000);
+      configure();
+      expect(await expectRecovery()).toBe(2);
+    });
+  });
+
+  test.each([
+    ["a key that is wrong", 77, { aws_secret_access_key: "wrong/wrong/wrong" }],
+    ["a user nobody knows", 77, { aws_access_key_id: "NOBODY0NOBODY0" }],
+    ["a bucket that is not there", 78, { bucket: "nowhere-to-be-found" }],
+    ["no right to write", 77, { aws_access_key_id: READER.accessKeyId, aws_secret_access_key: READER.secretAccessKey }],
+    ["no right to list", 77, { aws_access_key_id: LOADER.accessKeyId, aws_secret_access_key: LOADER.secretAccessKey }],
+  ])("says in one line what is wrong with %s", async (_what, exitCode, s3) => {
+    configure(s3);
+    const result = await sandbox.run(["backup", "daily"]);
+    expect(result.exitCode).toBe(exitCode);
+    expectOneLine(result);
+    expect(result.stderr).not.toMatch(/wrong\/wrong|secret\+of/);
+    configure();
+    expect(await expectRecovery()).toBe(1);
+  });
+});
