@@ -6,7 +6,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { quoteShellWord } from "../../src/config/shell-words.ts";
 import type { Destination } from "../../src/destination/destination.ts";
 import { toKey } from "../../src/domain/key.ts";
+import { manifestKey } from "../../src/domain/manifest.ts";
 import { statusOf } from "../../src/domain/status.ts";
+import { formatManifest } from "../../src/status/manifest-codec.ts";
 import { Sandbox } from "../support/cli.ts";
 import { filesCopy } from "../support/copies.ts";
 import { GnupgHome } from "../support/gnupg.ts";
@@ -16,7 +18,7 @@ import { checksums } from "../support/servers/load.ts";
 import { hasMariadb, type Mariadb, startMariadb } from "../support/servers/mariadb.ts";
 import { shelfOn } from "../support/shelves.ts";
 import { openStore, type Sections, STORES, type Store, type StoreKind } from "../support/stores.ts";
-import { chunks, noise } from "../support/streams.ts";
+import { noise } from "../support/streams.ts";
 import { makeNastyTree } from "../support/tree.ts";
 
 const { signal } = new AbortController();
@@ -202,7 +204,7 @@ describe.each(STORES.filter(({ has }) => has()))("backup to $name", (kind) => {
       mysql: { mysql_defaults_file: defaultsFile, full_backup: "daily" },
     });
     await backup(sandbox);
-    await sql("replace into shop.t select seq, md5(seq) from seq_1_to_500");
+    await sql("use shop; replace into shop.t select seq, md5(seq) from seq_1_to_500");
     const isIncremental = kind.name === "SeaweedFS";
     if (isIncremental) await backup(sandbox, "hourly");
     else await backup(sandbox);
@@ -240,7 +242,7 @@ describe.each(STORES.filter(({ has }) => has()))("backup to $name", (kind) => {
 
 /** Small copies of a directory, put there without runs. */
 async function plantMany(destination: Destination): Promise<void> {
-  const { manifests, status } = shelfOn(destination, "files");
+  const { status } = shelfOn(destination, "files");
   const copies = Array.from({ length: MANY }, (_, index) =>
     filesCopy(new Date(2020, 0, 1, index), { directory: root }),
   );
@@ -252,8 +254,8 @@ async function plantMany(destination: Destination): Promise<void> {
   const rest = planted.values();
   const work = async (): Promise<void> => {
     for (const copy of rest) {
-      await destination.put(copy.key, chunks("small"), { signal });
-      await manifests.write(copy, { signal });
+      await destination.replaceSmall(copy.key, Buffer.from("small"), { expected: undefined, signal });
+      await destination.replaceSmall(manifestKey(copy.key), formatManifest(copy), { expected: undefined, signal });
     }
   };
   await Promise.all(Array.from({ length: 16 }, work));
