@@ -1,8 +1,9 @@
+import type { Log } from "../lib/log.ts";
 import type { Destination } from "./destination.ts";
 import type { DestinationOptions } from "./options.ts";
 
-/** Open the destination that was configured. Loads only the code, and so the packages, that its kind needs. */
-export async function openDestination(options: DestinationOptions): Promise<Destination> {
+/** Open the destination that was configured. Loads only the code, and so the packages, that its kind needs. `log` is for a user's own driver. */
+export async function openDestination(options: DestinationOptions, log?: Log): Promise<Destination> {
   switch (options.kind) {
     case "local":
       return (await import("./local.ts")).openLocal(options);
@@ -15,7 +16,7 @@ export async function openDestination(options: DestinationOptions): Promise<Dest
     case "az":
       return (await import("./az.ts")).openAz(options);
     case "module":
-      return (await import("./module.ts")).openModule(options);
+      return (await import("./module.ts")).openModule(options, log && { log, count: () => {} });
     default:
       return options satisfies never;
   }

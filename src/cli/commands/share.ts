@@ -11,7 +11,7 @@ export type ShareOptions = { readonly copy: string; readonly expires: number; re
 export async function share({ copy: typed, expires, json }: ShareOptions, invocation: Invocation): Promise<number> {
   const { terminal, signal } = invocation;
   const { config } = await openConfig(invocation);
-  await using destination = await openDestination(config);
+  await using destination = await openDestination(config, { isReadOnly: true });
   if (destination.share === undefined) throw cannotShare(destination.url, config);
   const { listed, warnings } = await listCopies(destination, { host: undefined, media: undefined, signal });
   if (warnings.length > 0) {
