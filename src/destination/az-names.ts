@@ -21,7 +21,26 @@ export function spellingsOf(remotePath: string): Spellings {
 export function keyUnder(spelling: string, name: string): string | undefined {
   if (!name.startsWith(spelling)) return undefined;
   const key = name.slice(spelling.length);
-  return key === "" || key.startsWith("/") ? undefined : key;
+  return key === "" || key.startsWith("/") ? undefined : readEscaped(key);
+}
+
+/**
+ * How a key is written in the name of a blob. Azure turns `\` into `/`, so it is written as `%5C`, and where a key holds that text
+ * already it becomes `%255C`, and so on. Other keys stay as they are.
+ */
+export function escapedKey(key: string): string {
+  return key.replace(/%((?:25)*5C)/g, "%25$1").replaceAll("\\", "%5C");
+}
+
+/** A text with which the escaped forms of all keys start that start with `prefix`. */
+export function escapedPrefix(prefix: string): string {
+  return escapedKey(prefix.replace(/%[25]*$/, "%"));
+}
+
+function readEscaped(text: string): string {
+  return text.replace(/%(25)?((?:25)*5C)/g, (_, again: string | undefined, rest: string) =>
+    again === undefined ? "\\" : `%${rest}`,
+  );
 }
 
 /** A version that tells where the object was found as well: what is replaced is replaced there. */

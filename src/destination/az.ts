@@ -1,9 +1,20 @@
+import type { RetryPolicy } from "./attempts.ts";
 import type { AzBlob, AzClient } from "./az-client.ts";
 import { type AzConnection, parseConnectionString } from "./az-connection.ts";
 import { type AzAction, type AzPlace, azError } from "./az-errors.ts";
 import { AzFailure } from "./az-failure.ts";
-import { keyUnder, readVersion, type Spellings, spellingsOf, versionOf } from "./az-names.ts";
+import {
+  escapedKey,
+  escapedPrefix,
+  keyUnder,
+  readVersion,
+  type Spellings,
+  spellingsOf,
+  versionOf,
+} from "./az-names.ts";
 import { AzUpload } from "./az-upload.ts";
+import type { Destination } from "./destination.ts";
+import { driven } from "./driven.ts";
 import type { Driver, DriverCall, DriverLimits, DriverRange, StoredObject, Upload } from "./driver.ts";
 import type { AzOptions } from "./options.ts";
 
@@ -22,9 +33,17 @@ export type AzTuning = {
   readonly silenceMilliseconds?: number;
   /** Blobs on one page of a listing. */
   readonly pageBlobs?: number;
+  readonly policy?: RetryPolicy;
 };
 
 type Writing = DriverCall & { readonly nonce: string; readonly expected: string | undefined };
+
+/** A container of Azure Blob Storage as a destination. @throws {BackupError} CONFIG_INVALID when the connection string is none. */
+export async function openAz(options: AzOptions, tuning: AzTuning = {}): Promise<Destination> {
+  const { policy } = tuning;
+  const url = urlOf(parseConnectionString(options.connectionString), options);
+  return driven(() => azDriver(options, tuning), { url, ...(policy && { policy }) });
+}
 
 /** Make the driver of a container. Loads the library; connects with the first call. */
 export async function azDriver(options: AzOptions, tuning: AzTuning = {}): Promise<Driver> {
@@ -171,10 +190,11 @@ class AzDriver implements Driver {
   /** What lies under one spelling. */
   async *#pages(place: number, prefix: string, options: DriverCall): AsyncGenerator<StoredObject[], void> {
     const spelling = this.#store.spellings[place] ?? "";
-    for await (const page of this.#client.list(`${spelling}${prefix}`, this.#store.pageBlobs, options)) {
+    const start = `${spelling}${escapedPrefix(prefix)}`;
+    for await (const page of this.#client.list(start, this.#store.pageBlobs, options)) {
       yield page.flatMap((blob) => {
         const key = keyUnder(spelling, blob.name);
-        return key === undefined ? [] : [stored(key, place, blob)];
+        return key?.startsWith(prefix) ? [stored(key, place, blob)] : [];
       });
     }
   }
@@ -198,7 +218,7 @@ class AzDriver implements Driver {
   }
 
   #name(place: number, key: string): string {
-    return `${this.#store.spellings[place] ?? this.#store.spellings[0]}${key}`;
+    return `${this.#store.spellings[place] ?? this.#store.spellings[0]}${escapedKey(key)}`;
   }
 
   async #during<T>(action: AzAction, work: () => Promise<T>): Promise<T> {

@@ -1,6 +1,13 @@
 import { array, assert, constantFrom, nat, oneof, pre, property, string } from "fast-check";
 import { describe, expect, test } from "vitest";
-import { keyUnder, readVersion, spellingsOf, versionOf } from "../../../src/destination/az-names.ts";
+import {
+  escapedKey,
+  escapedPrefix,
+  keyUnder,
+  readVersion,
+  spellingsOf,
+  versionOf,
+} from "../../../src/destination/az-names.ts";
 
 const paths = oneof(
   array(constantFrom("/", "//", "a", "backups", "mysql ", "ü"), { maxLength: 6 }).map((parts) => parts.join("")),
@@ -62,6 +69,49 @@ describe("keyUnder()", () => {
     expect(keyUnder("backups/", "backup/h/x")).toBeUndefined();
     expect(keyUnder("backups/", "backups/")).toBeUndefined();
     expect(keyUnder("", "/h/x")).toBeUndefined();
+  });
+});
+
+describe("escapedKey()", () => {
+  const texts = array(constantFrom("\\", "%", "5C", "25", "5", "2", "C", "a", "5c"), {
+    minLength: 1,
+    maxLength: 8,
+  }).map((parts) => parts.join(""));
+
+  test.each([
+    ["a\\b", "a%5Cb"],
+    ["a%5Cb", "a%255Cb"],
+    ["a%255Cb", "a%25255Cb"],
+    ["100%.tar %20 %5c", "100%.tar %20 %5c"],
+  ])("escapedKey(%j) is %j", (key, name) => {
+    expect(escapedKey(key)).toBe(name);
+  });
+
+  test("escapedKey() gives names without a backslash, and keyUnder() turns them around", () => {
+    assert(
+      property(texts, (key) => {
+        expect(escapedKey(key)).not.toContain("\\");
+        expect(keyUnder("", escapedKey(key))).toBe(key);
+      }),
+    );
+  });
+
+  test("keyUnder() gives names without a backslash a key that is written so again", () => {
+    assert(
+      property(texts, (text) => {
+        const name = text.replaceAll("\\", "b");
+        expect(escapedKey(keyUnder("", name) ?? "")).toBe(name);
+      }),
+    );
+  });
+
+  test("escapedPrefix() is one of every key with that prefix", () => {
+    assert(
+      property(texts, texts, (prefix, rest) => {
+        expect(escapedKey(`${prefix}${rest}`).startsWith(escapedPrefix(prefix))).toBe(true);
+      }),
+      { numRuns: 2000 },
+    );
   });
 });
 
