@@ -36,6 +36,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 
 /** The one file that may name each package. */
 const OWNERS: Readonly<Record<string, string>> = {
+  "@azure/storage-blob": "destination/az-client.ts",
   "../package.json": "cli/version.ts",
   "@google-cloud/storage": "destination/gcs-credentials.ts",
   commander: "cli/program.ts",
