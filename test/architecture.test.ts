@@ -37,6 +37,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 /** The one file that may name each package. */
 const OWNERS: Readonly<Record<string, string>> = {
   "../package.json": "cli/version.ts",
+  "@aws-sdk/client-s3": "destination/s3-client.ts",
   commander: "cli/program.ts",
   mysql2: "mysql/client.ts",
   pino: "cli/log.ts",
