@@ -467,7 +467,7 @@ export function destinationContract(name: string, open: () => Promise<Opened>, e
 
     test("capabilities() names the transport", async () => {
       const { conditionalReplace, transport } = await destination.capabilities({ signal });
-      expect(["native", "locked"]).toContain(conditionalReplace);
+      expect(["native", "locked", "checked"]).toContain(conditionalReplace);
       expect(transport).not.toBe("");
     });
 
