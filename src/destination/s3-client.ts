@@ -18,6 +18,7 @@ import {
 import { untilAborted } from "../lib/abortable.ts";
 import type { DriverCall, DriverRange, StoredObject, UnfinishedUpload } from "./driver.ts";
 import type { S3Options } from "./options.ts";
+import type { Writing } from "./s3-conditions.ts";
 import { clientConfig, type S3Tuning, signPayloadsOnlyWithoutTls } from "./s3-config.ts";
 import type { Clocks } from "./s3-failure.ts";
 import { Wire } from "./s3-http.ts";
@@ -118,14 +119,14 @@ export class S3Calls {
   async put(
     key: string,
     bytes: Uint8Array,
-    { signal, nonce, expected }: DriverCall & { readonly nonce: string; readonly expected: string | undefined },
+    { signal, nonce, expected, isConditional }: Writing & { readonly isConditional: boolean },
   ): Promise<string> {
     const command = new PutObjectCommand({
       ...this.#at(key),
       ...this.#storing(key, nonce),
       ...this.#checksum(bytes),
       Body: bytes,
-      ...(expected === undefined ? { IfNoneMatch: "*" } : { IfMatch: `"${expected}"` }),
+      ...(isConditional && (expected === undefined ? { IfNoneMatch: "*" } : { IfMatch: `"${expected}"` })),
     });
     const { ETag } = await this.#client.send(command, await this.#call(signal));
     return unquoted(ETag);
@@ -163,12 +164,16 @@ export class S3Calls {
     return { etag: ETag, crc32: ChecksumCRC32 };
   }
 
-  /** Put the object together, unless its key is taken. */
-  async complete(upload: Begun, parts: readonly SentPart[], { signal }: DriverCall): Promise<void> {
+  /** Put the object together; on condition, unless its key is taken. */
+  async complete(
+    upload: Begun,
+    parts: readonly SentPart[],
+    { signal, isConditional }: DriverCall & { readonly isConditional: boolean },
+  ): Promise<void> {
     const command = new CompleteMultipartUploadCommand({
       ...this.#in(upload),
       ...this.#customerKey(),
-      IfNoneMatch: "*",
+      ...(isConditional && { IfNoneMatch: "*" }),
       MultipartUpload: {
         Parts: parts.map(({ etag, crc32 }, index) => ({
           PartNumber: index + 1,
@@ -268,23 +273,30 @@ export class S3Calls {
 
   /** How an object is kept: only copies go into another storage class, since the rest is read at every run. */
   #storing(key: string, nonce: string) {
-    const { storageClass, sse, objectLock } = this.#options;
+    const { storageClass } = this.#options;
     const kind = kindOfKey(key);
     return {
       Metadata: { "twindb-nonce": nonce },
       ...(kind === "copy" && storageClass !== undefined && { StorageClass: storageClass as "STANDARD" }),
-      ...(sse?.kind === "s3" && { ServerSideEncryption: "AES256" as const }),
-      ...(sse?.kind === "kms" && {
-        ServerSideEncryption: "aws:kms" as const,
-        ...(sse.keyId !== undefined && { SSEKMSKeyId: sse.keyId }),
-      }),
-      ...this.#customerKey(),
-      ...(objectLock !== undefined &&
-        kind !== "record" && {
-          ObjectLockMode: objectLock.mode === "compliance" ? ("COMPLIANCE" as const) : ("GOVERNANCE" as const),
-          ObjectLockRetainUntilDate: new Date(Date.now() + objectLock.days * DAY_MS),
-        }),
+      ...this.#encrypted(),
+      ...(kind !== "record" && this.#locked()),
     };
+  }
+
+  #encrypted() {
+    const { sse } = this.#options;
+    if (sse?.kind === "s3") return { ServerSideEncryption: "AES256" } as const;
+    if (sse?.kind !== "kms") return this.#customerKey();
+    return { ServerSideEncryption: "aws:kms", ...(sse.keyId !== undefined && { SSEKMSKeyId: sse.keyId }) } as const;
+  }
+
+  #locked() {
+    const { objectLock } = this.#options;
+    if (objectLock === undefined) return {};
+    return {
+      ObjectLockMode: objectLock.mode === "compliance" ? "COMPLIANCE" : "GOVERNANCE",
+      ObjectLockRetainUntilDate: new Date(Date.now() + objectLock.days * DAY_MS),
+    } as const;
   }
 
   /** A key as we know it from one as the server told it. */

@@ -9,8 +9,9 @@ import type {
 } from "./driver.ts";
 import type { S3Options } from "./options.ts";
 import { type Page, S3Calls } from "./s3-client.ts";
+import { Conditions, type Writing } from "./s3-conditions.ts";
 import type { S3Tuning } from "./s3-config.ts";
-import { doing, placeOf, refusal, type S3Site } from "./s3-deeds.ts";
+import { atTheSameTime, doing, placeOf, refusal, type S3Site } from "./s3-deeds.ts";
 import { codeOf, statusOf } from "./s3-failure.ts";
 import { MOST_SHARED_SECONDS } from "./s3-presign.ts";
 import { readRange } from "./s3-read.ts";
@@ -36,7 +37,6 @@ export function s3Driver(options: S3Options, tuning: S3Tuning = {}): Driver {
 class S3Driver implements Driver {
   readonly kind = "s3";
   readonly url: string;
-  readonly limits = LIMITS;
   readonly #site: S3Site;
   readonly #options: S3Options;
   /** Whether an answer has told that there is such a bucket. */
@@ -44,8 +44,15 @@ class S3Driver implements Driver {
 
   constructor(options: S3Options, tuning: S3Tuning) {
     this.#options = options;
-    this.#site = { calls: new S3Calls(options, tuning), place: placeOf(options) };
+    const calls = new S3Calls(options, tuning);
+    const conditions = new Conditions(calls, options.endpoint === undefined);
+    this.#site = { calls, conditions, place: placeOf(options) };
     this.url = this.#site.place.url;
+  }
+
+  /** Whether conditions are honoured may come out when something is stored. */
+  get limits(): DriverLimits {
+    return { ...LIMITS, isConditional: this.#site.conditions.areHonoured };
   }
 
   async *list(prefix: string, { signal }: DriverCall): AsyncGenerator<StoredObject, void> {
@@ -77,23 +84,21 @@ class S3Driver implements Driver {
     return new S3Upload(this.#site, begun);
   }
 
-  async write(
-    key: string,
-    bytes: Uint8Array,
-    { signal, nonce, expected }: DriverCall & { readonly nonce: string; readonly expected: string | undefined },
-  ): Promise<string> {
+  async write(key: string, bytes: Uint8Array, { signal, nonce, expected }: Writing): Promise<string> {
     const deed = { verb: "store", object: key, permission: "s3:PutObject", signal };
+    const { calls, conditions } = this.#site;
     const answers = (code: string): undefined => {
       // With a version expected, nothing at all is something else too.
-      if (code === "PreconditionFailed" || (code === "NoSuchKey" && expected !== undefined)) {
-        throw refusal("CONFLICT", deed, { what: "something else is there" });
-      }
-      if (code === "ConditionalRequestConflict") {
-        throw refusal("CONFLICT", deed, { what: "another writer was there at the same time", retryable: true });
-      }
+      if (code === "PreconditionFailed" || (code === "NoSuchKey" && expected !== undefined)) throw otherIsThere();
+      if (code === "ConditionalRequestConflict") throw atTheSameTime();
     };
-    const options = { signal, nonce, expected };
-    return await doing(this.#site, { ...deed, answers }, () => this.#site.calls.put(key, bytes, options));
+    const isMet = async () => (await this.stat(key, { signal }))?.version === expected;
+    const publish = (isConditional: boolean) => calls.put(key, bytes, { signal, nonce, expected, isConditional });
+    return await doing(this.#site, { ...deed, answers }, async () => {
+      const version = await conditions.meet({ isMet, publish }, otherIsThere);
+      await conditions.prove(key, bytes, { signal, nonce, expected });
+      return version;
+    });
   }
 
   async remove(key: string, { signal }: DriverCall): Promise<void> {
@@ -122,10 +127,10 @@ class S3Driver implements Driver {
   ): Promise<string> {
     const deed = { verb: "share", object: key, permission: "s3:GetObject", signal };
     if (this.#options.sse?.kind === "customer") {
-      throw refusal("CONFIG_INVALID", deed, { what: "who has a link does not have the key of sse=customer" });
+      throw refusal("CONFIG_INVALID", { what: "who has a link does not have the key of sse=customer" });
     }
     if (expiresSeconds > MOST_SHARED_SECONDS) {
-      throw refusal("CONFIG_INVALID", deed, { what: "a link is good for seven days at most" });
+      throw refusal("CONFIG_INVALID", { what: "a link is good for seven days at most" });
     }
     return await doing(this.#site, deed, () => this.#site.calls.share(key, expiresSeconds, { signal }));
   }
@@ -142,7 +147,7 @@ class S3Driver implements Driver {
     });
     const { clocks } = calls;
     if (clocks === undefined || clocks.here.getTime() < asked) {
-      throw refusal("FAILED", deed, { what: "the server does not tell the time" });
+      throw refusal("FAILED", { what: "the server does not tell the time" });
     }
     return clocks.server;
   }
@@ -182,4 +187,8 @@ class S3Driver implements Driver {
     // It came into being meanwhile, or the clock has been corrected.
     return await this.#site.calls.head(key, { signal });
   }
+}
+
+function otherIsThere(): Error {
+  return refusal("CONFLICT", { what: "something else is there" });
 }

@@ -32,6 +32,8 @@ export type S3Failure = {
   /** The server's clock, where the answer tells it, and ours then. */
   readonly clocks: { readonly server: Date; readonly here: Date } | undefined;
   readonly retryAfterMilliseconds: number | undefined;
+  /** Whether there are new credentials since. */
+  readonly isRenewed?: boolean;
 };
 
 type Case = S3Deed & S3Place & S3Failure;
@@ -277,30 +279,37 @@ const SKEW_MS = 14 * 60_000;
 export function s3Error(deed: S3Deed, place: S3Place, failure: S3Failure): BackupError {
   const failed = { ...place, ...deed, ...failure };
   const meaning = meaningOf(failed);
-  const error = new BackupError(
+  return new BackupError(
     meaning.code,
     `Cannot ${deed.verb} "${deed.object}" on ${place.url}: ${meaning.what(failed)}`,
     {
       hint: meaning.hint(failed),
-      retryable: meaning.retryable,
+      retryable: meaning.retryable ?? failure.isRenewed,
+      retryAfterMilliseconds: failure.retryAfterMilliseconds,
       // The SDK's own error holds the whole answer, which may repeat what was sent.
       cause: new Error([failure.status, failure.name, failure.message].filter(Boolean).join(" ")),
     },
   );
-  const { retryAfterMilliseconds } = failure;
-  return retryAfterMilliseconds === undefined ? error : Object.assign(error, { retryAfterMilliseconds });
 }
 
 function meaningOf(failed: Case): Meaning {
-  const { name, status, message } = failed;
-  if (name.startsWith("KMS.") || (isDenial(failed) && /kms:/i.test(message))) return KMS;
-  if (isDenial(failed) && isSkewed(failed)) return CLOCK;
-  if (isDenial(failed) && isLocked(failed)) return LOCKED;
+  const { name, status } = failed;
   if (CERTIFICATE.test(name)) return NO_TRUST;
-  const known = MEANINGS[name] ?? (status === undefined ? undefined : STATUS_MEANINGS[status]);
-  if (known !== undefined) return known;
-  if ((status ?? 0) >= 500) return BUSY;
-  return name === "" && /Deserialization error/.test(message) ? NOT_S3 : UNKNOWN;
+  if (name.startsWith("KMS.")) return KMS;
+  if (isDenial(failed)) return reasonOfDenial(failed);
+  const known = MEANINGS[name] ?? STATUS_MEANINGS[status ?? 0];
+  return known ?? otherMeaning(failed);
+}
+
+function reasonOfDenial(failed: Case): Meaning {
+  if (/kms:/i.test(failed.message)) return KMS;
+  if (isSkewed(failed)) return CLOCK;
+  return isLocked(failed) ? LOCKED : DENIED;
+}
+
+function otherMeaning({ name, status, message }: Case): Meaning {
+  if (status !== undefined && status >= 500) return BUSY;
+  return name === "" && message.includes("Deserialization error") ? NOT_S3 : UNKNOWN;
 }
 
 /** A refusal that does not say why: the answer to HEAD never does. */

@@ -175,9 +175,8 @@ function send(wired: ClientRequest, body: unknown): void {
     return;
   }
   let sent = 0;
-  let isRefused = false;
   const more = (): void => {
-    while (!isRefused && sent < bytes.length) {
+    while (sent < bytes.length) {
       const slice = bytes.subarray(sent, sent + SLICE_BYTES);
       sent += slice.length;
       if (!wired.write(slice)) {
@@ -185,11 +184,13 @@ function send(wired: ClientRequest, body: unknown): void {
         return;
       }
     }
-    if (!isRefused) wired.end();
+    wired.end();
   };
   wired.once("response", (response) => {
-    isRefused = (response.statusCode ?? 0) >= 300 && !wired.writableEnded;
-    if (isRefused) response.once("end", () => wired.destroy());
+    const isRefused = (response.statusCode ?? 0) >= 300 && !wired.writableEnded;
+    if (!isRefused) return;
+    wired.off("drain", more);
+    response.once("end", () => wired.destroy());
   });
   more();
 }

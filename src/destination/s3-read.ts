@@ -13,7 +13,7 @@ export async function* readRange(
 ): AsyncGenerator<Uint8Array, void> {
   const deed = { ...READING, object: key, signal };
   const refuse = (code: "CHANGED" | "NOT_FOUND" | "UNREACHABLE", what: string) =>
-    refusal(code, deed, { what, retryable: code === "UNREACHABLE" });
+    refusal(code, { what, retryable: code === "UNREACHABLE" });
   const answers = (code: string): undefined => {
     if (code === "PreconditionFailed" || code === "InvalidRange") throw refuse("CHANGED", "it has changed meanwhile");
     if (code === "NoSuchKey") throw refuse("NOT_FOUND", "it is not there any more");

@@ -1,7 +1,8 @@
 import type { DriverCall, Upload, WholeObject } from "./driver.ts";
 import { pause } from "./pause.ts";
 import type { Begun, SentPart } from "./s3-client.ts";
-import { doing, refusal, type S3Site } from "./s3-deeds.ts";
+import { atTheSameTime, doing, refusal, type S3Site } from "./s3-deeds.ts";
+import { statusOf } from "./s3-failure.ts";
 
 const ABORT_TRIES = 6;
 const ABORT_WAIT_MS = 250;
@@ -27,26 +28,36 @@ export class S3Upload implements Upload {
     const deed = { verb: "store", object: this.#begun.key, permission: "s3:PutObject", signal };
     const sent = Array.from({ length: parts }, (_, index) => this.#parts.get(index + 1));
     const complete = sent.filter((part) => part !== undefined);
-    if (complete.length !== parts)
-      throw refusal("FAILED", deed, { what: `${parts - complete.length} parts are missing` });
+    if (complete.length !== parts) throw refusal("FAILED", { what: `${parts - complete.length} parts are missing` });
     const answers = (code: string): undefined => {
-      if (code === "PreconditionFailed") {
-        throw refusal("ALREADY_EXISTS", deed, { what: "an object of this name is there" });
-      }
-      if (code === "ConditionalRequestConflict") {
-        throw refusal("CONFLICT", deed, { what: "another writer was there at the same time", retryable: true });
-      }
-      if (code === "NoSuchUpload") {
-        // Either it was put together by a call whose answer was lost, or somebody has thrown it away.
-        throw refusal("CONFLICT", deed, { what: "what was sent is not there any more" });
-      }
+      if (code === "PreconditionFailed") throw taken();
+      if (code === "ConditionalRequestConflict") throw atTheSameTime();
+      // Either it was put together by a call whose answer was lost, or somebody has thrown it away.
+      if (code === "NoSuchUpload") throw refusal("CONFLICT", { what: "what was sent is not there any more" });
     };
-    await doing(this.#site, { ...deed, answers }, () => this.#site.calls.complete(this.#begun, complete, { signal }));
+    const { calls, conditions } = this.#site;
+    const isMet = () => this.#isFree({ signal });
+    const publish = (isConditional: boolean) => calls.complete(this.#begun, complete, { signal, isConditional });
+    await doing(this.#site, { ...deed, answers }, () => conditions.meet({ isMet, publish }, taken));
   }
 
   async abort(options: DriverCall): Promise<void> {
     await discardUpload(this.#site, this.#begun, options);
   }
+
+  async #isFree({ signal }: DriverCall): Promise<boolean> {
+    try {
+      await this.#site.calls.head(this.#begun.key, { signal });
+      return false;
+    } catch (error) {
+      if (statusOf(error) === 404) return true;
+      throw error;
+    }
+  }
+}
+
+function taken(): Error {
+  return refusal("ALREADY_EXISTS", { what: "an object of this name is there" });
 }
 
 /** Throw away an unfinished upload. Parts that were on their way may land behind the first attempt. */
@@ -68,5 +79,5 @@ export async function discardUpload(site: S3Site, upload: Begun, { signal }: Dri
     if (await doing(site, { ...deed, permission: "s3:ListMultipartUploadParts", answers }, look)) return;
     await pause(ABORT_WAIT_MS * tries, signal);
   }
-  throw refusal("FAILED", { ...deed, permission: "" }, { what: "the server keeps it", retryable: true });
+  throw refusal("FAILED", { what: "the server keeps it", retryable: true });
 }
