@@ -39,6 +39,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   "@azure/storage-blob": "destination/az-client.ts",
   "../package.json": "cli/version.ts",
   "@google-cloud/storage": "destination/gcs-credentials.ts",
+  "@aws-sdk/client-s3": "destination/s3-client.ts",
   commander: "cli/program.ts",
   mysql2: "mysql/client.ts",
   pino: "cli/log.ts",

@@ -59,6 +59,7 @@ export async function startSeaweed(users: SeaweedUsers = {}): Promise<Seaweed> {
       `-s3.port=${plain}`,
       `-s3.port.https=${tls}`,
       `-s3.port.grpc=${s3Grpc}`,
+      "-s3.autoCreateBucket=false",
       "-s3.port.iceberg=0",
       "-s3.port.lance=0",
       `-s3.localSocket=${join(root, "s3.sock")}`,
