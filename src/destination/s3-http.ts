@@ -151,7 +151,9 @@ function watch(wired: ClientRequest, { connectMs, idleMs }: { connectMs: number;
     const connected = "encrypted" in socket ? "secureConnect" : "connect";
     const give = () => wired.destroy(systemError("ETIMEDOUT", `no connection within ${connectMs / 1000} seconds`));
     const timer = socket.connecting ? setTimeout(give, connectMs) : undefined;
-    socket.once(connected, () => clearTimeout(timer));
+    const onConnected = () => clearTimeout(timer);
+    // A connection that is used again is there already, and would collect listeners.
+    if (timer !== undefined) socket.once(connected, onConnected);
     const onIdle = () => {
       // With bytes waiting to be read it is us who are slow.
       if (response !== undefined && response.readableLength > 0) socket.setTimeout(idleMs);
@@ -161,6 +163,7 @@ function watch(wired: ClientRequest, { connectMs, idleMs }: { connectMs: number;
     socket.on("timeout", onIdle);
     wired.once("close", () => {
       clearTimeout(timer);
+      socket.off(connected, onConnected);
       socket.setTimeout(0);
       socket.off("timeout", onIdle);
     });

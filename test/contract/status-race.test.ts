@@ -24,7 +24,7 @@ async function write(destination: Destination, writer: number): Promise<string[]
   return keys;
 }
 
-describe.each(STORES.filter(({ has }) => has()))("a status on $name", ({ start }) => {
+describe.each(STORES.filter(({ has, isAtomic }) => isAtomic && has()))("a status on $name", ({ start }) => {
   let store: Store;
 
   beforeAll(async () => {

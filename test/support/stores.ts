@@ -28,6 +28,8 @@ export type StoreKind = {
   readonly start: () => Promise<Store>;
   /** Whether it can make URLs with the credentials it has here. */
   readonly canShare: boolean;
+  /** Whether of two writers at the same moment only one succeeds; versitygw compares first and writes then, so that both may. */
+  readonly isAtomic: boolean;
 };
 
 /** The destination that the sections of a store name, as the program opens it. */
@@ -107,8 +109,8 @@ async function startAzureStore(): Promise<Store> {
 
 /** Every kind of store that tests can have. */
 export const STORES: readonly StoreKind[] = [
-  { name: "fake-gcs-server", has: hasFakeGcs, start: startGcsStore, canShare: false },
-  { name: "Azurite", has: hasAzurite, start: startAzureStore, canShare: true },
-  { name: "SeaweedFS", has: hasSeaweed, start: startSeaweedStore, canShare: true },
-  { name: "versitygw", has: hasVersity, start: startVersityStore, canShare: true },
+  { name: "fake-gcs-server", has: hasFakeGcs, start: startGcsStore, canShare: false, isAtomic: true },
+  { name: "Azurite", has: hasAzurite, start: startAzureStore, canShare: true, isAtomic: true },
+  { name: "SeaweedFS", has: hasSeaweed, start: startSeaweedStore, canShare: true, isAtomic: true },
+  { name: "versitygw", has: hasVersity, start: startVersityStore, canShare: true, isAtomic: false },
 ];

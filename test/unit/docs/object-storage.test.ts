@@ -42,9 +42,12 @@ function policy(name: string): { readonly allowed: Set<string>; readonly denied:
     expect(Effect).toBe("Allow");
     const bucketOnly = Action.filter((action) => ON_BUCKET.has(action));
     expect([0, Action.length], "a statement is about the bucket or about objects").toContain(bucketOnly.length);
-    expect(String(Resource).includes("/*")).toBe(Action.some((action) => action.startsWith("s3:") && bucketOnly.length === 0));
+    expect(String(Resource).includes("/*")).toBe(
+      Action.some((action) => action.startsWith("s3:") && bucketOnly.length === 0),
+    );
   }
-  const actionsOf = (effect: string) => new Set(Statement.filter(({ Effect }) => Effect === effect).flatMap(({ Action }) => Action));
+  const actionsOf = (effect: string) =>
+    new Set(Statement.filter(({ Effect }) => Effect === effect).flatMap(({ Action }) => Action));
   return { allowed: actionsOf("Allow"), denied: actionsOf("Deny") };
 }
 
@@ -71,10 +74,10 @@ describe("docs/object-storage.md", () => {
 
   test("its writer on S3 may do all of that but delete", () => {
     const { allowed, denied } = policy("s3 writer");
-    expect(allowed).toEqual(neededOnS3().difference(new Set(["s3:DeleteObject"])));
+    expect(allowed).toEqual(new Set([...neededOnS3()].filter((action) => action !== "s3:DeleteObject")));
     expect(denied).toContain("s3:DeleteObject");
     expect(denied).toContain("s3:DeleteObjectVersion");
-    expect(allowed.intersection(denied)).toEqual(new Set());
+    expect([...allowed].filter((action) => denied.has(action))).toEqual([]);
   });
 
   test("its lifecycle rule is one rule that ends unfinished uploads and deletes no copy", () => {
