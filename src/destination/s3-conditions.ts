@@ -30,15 +30,15 @@ export class Conditions {
     { isMet, publish }: { readonly isMet: () => Promise<boolean>; readonly publish: (on: boolean) => Promise<T> },
     notMet: () => Error,
   ): Promise<T> {
-    if (!this.areHonoured) return await publish(false);
+    if (!this.areHonoured) return publish(false);
     try {
       return await publish(true);
     } catch (error) {
       if (!isNotImplemented(error)) throw error;
       this.#state = "not honoured";
       if (!(await isMet())) throw notMet();
-      return await publish(false);
     }
+    return publish(false);
   }
 
   /**

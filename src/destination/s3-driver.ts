@@ -56,7 +56,7 @@ class S3Driver implements Driver {
   }
 
   async *list(prefix: string, { signal }: DriverCall): AsyncGenerator<StoredObject, void> {
-    const deed = { verb: "list", object: prefix, permission: "s3:ListBucket", signal };
+    const deed = { verb: "list", object: `${prefix}*`, permission: "s3:ListBucket", signal };
     yield* this.#pages(deed, (from: string | undefined) => this.#site.calls.list(prefix, from, { signal }));
   }
 

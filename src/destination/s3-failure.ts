@@ -44,11 +44,11 @@ export function failureOf(error: unknown, clocks: Clocks | undefined): S3Failure
   };
 }
 
-/** Names that resolve to several addresses fail with one error for each; the first one tells. */
+/** Names that resolve to several addresses fail with one error for each; that of IPv4 tells most. */
 function firstOfMany(error: SdkError): SdkError {
-  if (!(error instanceof AggregateError) || error.errors.length === 0) return error;
-  const first = error.errors.find((one) => !isIPv6(String((one as { address?: unknown }).address)));
-  return asSdkError(first ?? error.errors[0]);
+  if (!(error instanceof AggregateError)) return error;
+  const errors = error.errors as readonly (SdkError & { readonly address?: unknown })[];
+  return errors.find(({ address }) => !isIPv6(String(address))) ?? errors[0] ?? error;
 }
 
 /** Some servers tell the right region in words only: `… is wrong; expecting "us-east-1"`. */

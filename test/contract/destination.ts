@@ -14,6 +14,8 @@ import { KEY, leftoverCases, type Opened, STATUS } from "./leftovers.ts";
 export type Extras = {
   /** Objects in the big listing; more than one page of the store. Default 1,100. */
   readonly manyObjects?: number;
+  /** Characters that the store takes for others in names. */
+  readonly mixesUp?: string;
 };
 
 const AWKWARD_NAMES = [
@@ -208,15 +210,19 @@ export function destinationContract(name: string, open: () => Promise<Opened>, e
         expect(await destination.sweep("h", { signal })).toBe(0);
       });
 
-      test.each(AWKWARD_NAMES)("put() takes the name %j as it is", async (name) => {
-        const key = toKey(`h/daily/files/${name}`);
-        await put(key, name);
-        expect((await read(key)).toString()).toBe(name);
-        expect(await listed()).toEqual([key]);
-        expect(await listed(key)).toEqual([key]);
-        await destination.remove(key, { signal });
-        expect(await listed()).toEqual([]);
-      });
+      const { mixesUp = "" } = extras;
+      test.each(AWKWARD_NAMES.filter((name) => ![...mixesUp].some((one) => name.includes(one))))(
+        "put() takes the name %j as it is",
+        async (name) => {
+          const key = toKey(`h/daily/files/${name}`);
+          await put(key, name);
+          expect((await read(key)).toString()).toBe(name);
+          expect(await listed()).toEqual([key]);
+          expect(await listed(key)).toEqual([key]);
+          await destination.remove(key, { signal });
+          expect(await listed()).toEqual([]);
+        },
+      );
     });
 
     describe("get()", () => {

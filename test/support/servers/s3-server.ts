@@ -82,8 +82,9 @@ export function certificateIn(root: string): string {
 }
 
 /** A client of Amazon's own to look behind the driver. */
-export function rawClient({ endpoint, region, admin }: Pick<S3Server, "endpoint" | "region" | "admin">): S3Client {
-  return new S3Client({ endpoint, region, credentials: admin, forcePathStyle: true });
+export function rawClient({ endpoint, region, admin, certificate }: S3Server): S3Client {
+  const tls = certificate === undefined ? {} : { requestHandler: { httpsAgent: { ca: certificate } } };
+  return new S3Client({ endpoint, region, credentials: admin, forcePathStyle: true, ...tls });
 }
 
 /** Whether something speaks HTTP there, whatever it says. */

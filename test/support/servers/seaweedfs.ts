@@ -26,8 +26,14 @@ export function hasSeaweed(): boolean {
   return hasProgram("weed");
 }
 
-/** Start a private SeaweedFS with its S3 door, with and without TLS. */
-export async function startSeaweed(users: SeaweedUsers = {}): Promise<Seaweed> {
+/** Start a private SeaweedFS with its S3 door, with and without TLS. An open one takes requests of anybody, however signed. */
+export async function startSeaweed({
+  users = {},
+  isOpen = false,
+}: {
+  readonly users?: SeaweedUsers;
+  readonly isOpen?: boolean;
+} = {}): Promise<Seaweed> {
   const root = makeServerRoot("seaweed");
   mkdirSync(join(root, "data"));
   writeFileSync(join(root, "identities.json"), identities(users));
@@ -63,7 +69,7 @@ export async function startSeaweed(users: SeaweedUsers = {}): Promise<Seaweed> {
       "-s3.port.iceberg=0",
       "-s3.port.lance=0",
       `-s3.localSocket=${join(root, "s3.sock")}`,
-      `-s3.config=${join(root, "identities.json")}`,
+      ...(isOpen ? [] : [`-s3.config=${join(root, "identities.json")}`]),
       `-s3.cert.file=${join(root, "server.crt")}`,
       `-s3.key.file=${join(root, "server.key")}`,
     ],

@@ -17,10 +17,10 @@ export function hasVersity(): boolean {
   return hasProgram("versitygw");
 }
 
-/** Start a private versitygw over a directory; with versions of objects, and so object lock, if asked for. */
+/** Start a private versitygw over a directory, whose file system takes extended attributes; with versions of objects, and so object lock, if asked for. */
 export async function startVersity({ tls = true, versions = false } = {}): Promise<S3Server> {
   const root = makeServerRoot("versitygw");
-  for (const name of ["data", "iam", "versions", "meta"]) mkdirSync(join(root, name));
+  for (const name of ["data", "iam", "versions"]) mkdirSync(join(root, name));
   const address = `127.0.0.1:${await freePort()}`;
   const endpoint = `${tls ? "https" : "http"}://${address}`;
   const certificate = ["--cert", join(root, "server.crt"), "--key", join(root, "server.key")];
@@ -41,9 +41,6 @@ export async function startVersity({ tls = true, versions = false } = {}): Promi
       "--quiet",
       ...(tls ? certificate : []),
       "posix",
-      // Where the file system takes no extended attributes, they go beside the data.
-      "--sidecar",
-      join(root, "meta"),
       ...(versions ? ["--versioning-dir", join(root, "versions")] : []),
       join(root, "data"),
     ],
