@@ -48,7 +48,7 @@ export function tokenFailure(error: unknown, source: string | undefined): Backup
 }
 
 function otherFailure(failure: TokenFailure, message: string): BackupError {
-  if (/^ERR_OSSL/.test(String(failure.code))) {
+  if (String(failure.code).startsWith("ERR_OSSL")) {
     return new BackupError("CONFIG_INVALID", `${message} (its private key cannot be read)`, { hint: SET_FILE });
   }
   const status = Number(failure.response?.status ?? failure.status);

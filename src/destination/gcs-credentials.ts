@@ -96,12 +96,13 @@ async function openStorage({ endpoint }: Source, json: KeyFile | undefined): Pro
  * The file is the administrator's own, and its path is in the config file.
  */
 function quietly<T>(work: () => T): T {
-  const { warn } = console;
-  console.warn = () => {};
+  const { console: output } = globalThis;
+  const warn: unknown = Reflect.get(output, "warn");
+  output.warn = () => {};
   try {
     return work();
   } finally {
-    console.warn = warn;
+    Reflect.set(output, "warn", warn);
   }
 }
 
