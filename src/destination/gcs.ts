@@ -195,11 +195,13 @@ class GcsDriver implements Driver {
     const [first, ...rest] = parts;
     if (first !== undefined) await this.#removeOne(first.key, { signal, key });
     const queue = rest.values();
-    await Promise.all(
+    const done = await Promise.allSettled(
       Array.from({ length: PARALLEL_REMOVALS }, async () => {
         for (const part of queue) await this.#removeOne(part.key, { signal, key });
       }),
     );
+    // Nothing is removed any more when this has ended.
+    for (const result of done) if (result.status === "rejected") throw result.reason;
   }
 
   /** Remove one object, as a piece of `key`. */
