@@ -27,9 +27,7 @@ export type Fault =
   /** Pass it on without some of its headers. */
   | { readonly kind: "strip"; readonly header: string }
   /** Reset the connection after that many bytes of the answer. */
-  | { readonly kind: "cut answer"; readonly afterBytes: number }
-  /** Change the text of the answer. */
-  | { readonly kind: "rewrite"; readonly text: (text: string) => string };
+  | { readonly kind: "cut answer"; readonly afterBytes: number };
 
 /**
  * A proxy in front of an emulator of Google Cloud Storage that notes requests and breaks some. It answers by itself how far an upload is: the
@@ -75,29 +73,47 @@ async function handle(world: World, request: IncomingMessage, response: ServerRe
   world.proxy.seen.push(seen);
   const fault = world.proxy.fault(seen);
   const body = await received(request, fault?.kind === "cut" ? fault.afterBytes : Number.POSITIVE_INFINITY);
-  if (fault?.kind === "stall") return;
-  if (fault?.kind === "answer") {
-    response.writeHead(fault.status, { "content-type": "application/json", ...fault.headers }).end(fault.text ?? "");
-    return;
+  switch (fault?.kind) {
+    case "stall":
+      return;
+    case "answer":
+      response.writeHead(fault.status, { "content-type": "application/json", ...fault.headers }).end(fault.text ?? "");
+      return;
+    case "cut":
+      await keepWhole(world, seen, body);
+      request.socket.resetAndDestroy();
+      return;
+    case "lose":
+      await answerTo(world, seen, body);
+      request.socket.resetAndDestroy();
+      return;
+    case "cut answer": {
+      const answer = await answerTo(world, seen, body);
+      response.writeHead(answer.status, { ...answer.headers, "content-length": String(answer.body.length) });
+      response.write(answer.body.subarray(0, fault.afterBytes), () => request.socket.destroy());
+      return;
+    }
+    case "flip":
+      flip(body);
+      break;
+    case "strip":
+      delete headers[fault.header];
+      break;
+    case undefined:
+      break;
   }
-  if (fault?.kind === "cut") {
-    await keepWhole(world, seen, body);
-    request.socket.resetAndDestroy();
-    return;
-  }
-  if (fault?.kind === "flip") body[body.length >> 1] = (body[body.length >> 1] ?? 0) ^ 1;
-  const answer = question(world, seen) ?? (await pass(world, seen, body, fault?.kind === "strip" ? fault.header : ""));
-  if (fault?.kind === "lose") {
-    request.socket.resetAndDestroy();
-    return;
-  }
-  const text = fault?.kind === "rewrite" ? Buffer.from(fault.text(answer.body.toString())) : answer.body;
-  if (fault?.kind === "cut answer") {
-    response.writeHead(answer.status, { ...answer.headers, "content-length": String(text.length) });
-    response.write(text.subarray(0, fault.afterBytes), () => request.socket.destroy());
-    return;
-  }
-  response.writeHead(answer.status, { ...answer.headers, "content-length": String(text.length) }).end(text);
+  const answer = await answerTo(world, seen, body);
+  response.writeHead(answer.status, { ...answer.headers, "content-length": String(answer.body.length) });
+  response.end(answer.body);
+}
+
+function flip(body: Buffer): void {
+  const middle = body.length >> 1;
+  body[middle] = (body[middle] ?? 0) ^ 1;
+}
+
+async function answerTo(world: World, seen: Seen, body: Buffer): Promise<Answer> {
+  return question(world, seen) ?? (await pass(world, seen, body));
 }
 
 /** The body, or no more than its first bytes. */
@@ -134,27 +150,22 @@ function rangeOf({ stored }: Session): Record<string, string> {
 /** Google keeps the whole chunks of 256 KiB of what came. */
 async function keepWhole(world: World, seen: Seen, body: Buffer): Promise<void> {
   const [, first] = /^bytes (\d+)-/.exec(String(seen.headers["content-range"] ?? "")) ?? [];
-  const kept = body.subarray(0, body.length - (body.length % QUANTUM));
-  if (first === undefined || kept.length === 0) return;
-  const range = `bytes ${first}-${Number(first) + kept.length - 1}/*`;
-  await pass(world, { ...seen, headers: { ...seen.headers, "content-range": range } }, kept, "");
+  const whole = body.subarray(0, body.length - (body.length % QUANTUM));
+  if (first === undefined || whole.length === 0) return;
+  const range = `bytes ${first}-${Number(first) + whole.length - 1}/*`;
+  await pass(world, { ...seen, headers: { ...seen.headers, "content-range": range } }, whole);
 }
 
 type Answer = { readonly status: number; readonly headers: Record<string, string>; readonly body: Buffer };
 
-async function pass(
-  { proxy, sessions, target }: World,
-  seen: Seen,
-  ...[body, stripped]: readonly [Buffer, string]
-): Promise<Answer> {
-  const headers = new Headers();
-  const dropped = ["host", "connection", "content-length", "transfer-encoding", stripped];
-  for (const [name, value] of Object.entries(seen.headers)) {
-    if (typeof value === "string" && !dropped.includes(name)) headers.set(name, value);
-  }
-  const hasBody = seen.method !== "GET" && seen.method !== "DELETE";
-  const options = { method: seen.method, headers, redirect: "manual", ...(hasBody && { body }) } as const;
-  const answer = await fetch(target + seen.path, options);
+const HOP_BY_HOP = ["host", "connection", "content-length", "transfer-encoding", "keep-alive"];
+
+/** Let the server answer, and note how far it is with an upload. */
+async function pass({ proxy, sessions, target }: World, seen: Seen, body: Buffer): Promise<Answer> {
+  const { method } = seen;
+  const headers = kept(Object.entries(seen.headers));
+  const hasBody = method !== "GET" && method !== "DELETE";
+  const answer = await fetch(target + seen.path, { method, headers, redirect: "manual", ...(hasBody && { body }) });
   const bytes = Buffer.from(await answer.arrayBuffer());
   const session = sessions.get(sessionId(seen.path) ?? "");
   if (session !== undefined && answer.status === 308) {
@@ -162,14 +173,19 @@ async function pass(
   } else if (session !== undefined && answer.ok) {
     session.finished = { status: answer.status, text: bytes.toString() };
   }
-  const back: Record<string, string> = {};
-  for (const [name, value] of answer.headers) {
-    if (!["connection", "content-length", "transfer-encoding", "keep-alive"].includes(name)) back[name] = value;
-  }
+  const back = kept([...answer.headers]);
   const location = back["location"];
   if (location !== undefined) {
     sessions.set(sessionId(location) ?? "", { stored: 0 });
     back["location"] = location.replace(target, proxy.endpoint);
   }
   return { status: answer.status, headers: back, body: bytes };
+}
+
+function kept(headers: readonly (readonly [string, unknown])[]): Record<string, string> {
+  return Object.fromEntries(
+    headers.flatMap(([name, value]) =>
+      typeof value === "string" && !HOP_BY_HOP.includes(name) ? [[name, value] as const] : [],
+    ),
+  );
 }

@@ -11,33 +11,35 @@ const DOING: Doing = {
   account: "backup@project.iam.gserviceaccount.com",
 };
 
+type Said = { readonly status: number; readonly reason: string; readonly message?: string; readonly retryAfter?: string };
+
 /** An answer as Google gives it. */
-function answer(status: number, reason: string, message: string, headers: Record<string, string> = {}) {
-  const text = JSON.stringify({ error: { code: status, message, errors: [{ domain: "global", reason, message }] } });
-  return refusalOf({ status, header: (name) => headers[name] }, text);
+function answer({ status, reason, message = "x", retryAfter }: Said) {
+  const error = { code: status, message, errors: [{ domain: "global", reason, message }] };
+  return refusalOf({ status, header: (name) => (name === "retry-after" ? retryAfter : undefined) }, JSON.stringify({ error }));
 }
 
 describe("refusal()", () => {
-  test.each<[number, string, string, string, boolean, RegExp]>([
-    [401, "authError", "Invalid Credentials", "NOT_PERMITTED", false, /does not accept the credentials/],
-    [403, "forbidden", "no access", "NOT_PERMITTED", false, /storage\.objects\.create is missing/],
-    [403, "insufficientPermissions", "no", "NOT_PERMITTED", false, /storage\.objects\.create is missing/],
-    [403, "rateLimitExceeded", "slow down", "UNREACHABLE", true, /cannot do it now \(status 403: slow down\)/],
-    [403, "quotaExceeded", "x", "FAILED", false, /quota of the project/],
-    [403, "billingNotEnabled", "x", "NOT_PERMITTED", false, /billing is not enabled/],
-    [403, "retentionPolicyNotMet", "x", "NOT_PERMITTED", false, /retention policy/],
-    [403, "objectUnderActiveHold", "x", "NOT_PERMITTED", false, /a hold protects it/],
-    [404, "notFound", "The specified bucket does not exist.", "CONFIG_INVALID", false, /there is no bucket "b"/],
-    [400, "customerEncryptionKeyIsIncorrect", "x", "NOT_PERMITTED", false, /encrypted with another key/],
-    [400, "resourceIsEncryptedWithCustomerEncryptionKey", "x", "NOT_PERMITTED", false, /the config file has none/],
-    [400, "customerEncryptionKeyFormatIsInvalid", "x", "CONFIG_INVALID", false, /not 32 bytes/],
-    [400, "invalid", "the MD5 does not match", "FAILED", false, /status 400: the MD5 does not match/],
-    [408, "requestTimeout", "x", "UNREACHABLE", true, /status 408/],
-    [429, "rateLimitExceeded", "x", "UNREACHABLE", true, /status 429/],
-    [500, "backendError", "x", "UNREACHABLE", true, /status 500/],
-    [503, "backendError", "x", "UNREACHABLE", true, /status 503/],
-  ])("%i %s (%s) is %s", (status, reason, message, code, retryable, words) => {
-    const error = refusal(answer(status, reason, message), DOING);
+  test.for<Said & { readonly code: string; readonly retryable?: true; readonly words: RegExp }>([
+    { status: 401, reason: "authError", message: "Invalid Credentials", code: "NOT_PERMITTED", words: /does not accept the credentials/ },
+    { status: 403, reason: "forbidden", message: "no access", code: "NOT_PERMITTED", words: /storage\.objects\.create is missing/ },
+    { status: 403, reason: "insufficientPermissions", message: "no", code: "NOT_PERMITTED", words: /storage\.objects\.create is missing/ },
+    { status: 403, reason: "rateLimitExceeded", message: "slow down", code: "UNREACHABLE", retryable: true, words: /cannot do it now \(status 403: slow down\)/ },
+    { status: 403, reason: "quotaExceeded", code: "FAILED", words: /quota of the project/ },
+    { status: 403, reason: "billingNotEnabled", code: "NOT_PERMITTED", words: /billing is not enabled/ },
+    { status: 403, reason: "retentionPolicyNotMet", code: "NOT_PERMITTED", words: /retention policy/ },
+    { status: 403, reason: "objectUnderActiveHold", code: "NOT_PERMITTED", words: /a hold protects it/ },
+    { status: 404, reason: "notFound", message: "The specified bucket does not exist.", code: "CONFIG_INVALID", words: /there is no bucket "b"/ },
+    { status: 400, reason: "customerEncryptionKeyIsIncorrect", code: "NOT_PERMITTED", words: /encrypted with another key/ },
+    { status: 400, reason: "resourceIsEncryptedWithCustomerEncryptionKey", code: "NOT_PERMITTED", words: /the config file has none/ },
+    { status: 400, reason: "customerEncryptionKeyFormatIsInvalid", code: "CONFIG_INVALID", words: /not 32 bytes/ },
+    { status: 400, reason: "invalid", message: "the MD5 does not match", code: "FAILED", words: /status 400: the MD5 does not match/ },
+    { status: 408, reason: "requestTimeout", code: "UNREACHABLE", retryable: true, words: /status 408/ },
+    { status: 429, reason: "rateLimitExceeded", code: "UNREACHABLE", retryable: true, words: /status 429/ },
+    { status: 500, reason: "backendError", code: "UNREACHABLE", retryable: true, words: /status 500/ },
+    { status: 503, reason: "backendError", code: "UNREACHABLE", retryable: true, words: /status 503/ },
+  ])("$status $reason is $code", ({ code, retryable = false, words, ...said }) => {
+    const error = refusal(answer(said), DOING);
     expect(error).toMatchObject({ code, retryable });
     expect(error.message).toMatch(words);
     expect(error.message).toMatch(/^Cannot store "h\/status" on gs:\/\/b\/p: [^\n]+[^.]$/);
@@ -51,15 +53,15 @@ describe("refusal()", () => {
     ["remove", "storage.objects.delete"],
     ["store", "storage.objects.create"],
   ] as const)("403 on %s names %s and the account", (verb, permission) => {
-    const { message, hint } = refusal(answer(403, "forbidden", "denied"), { ...DOING, verb });
+    const { message, hint } = refusal(answer({ status: 403, reason: "forbidden" }), { ...DOING, verb });
     expect(message).toContain(`the permission ${permission} is missing`);
     expect(hint).toContain('"backup@project.iam.gserviceaccount.com"');
     expect(hint).toContain(permission);
   });
 
   test("403 names the permission that the server names", () => {
-    const said = answer(403, "forbidden", "a@b does not have storage.objects.delete access to the object.");
-    expect(refusal(said, DOING).message).toContain("the permission storage.objects.delete is missing");
+    const message = "a@b does not have storage.objects.delete access to the object.";
+    expect(refusal(answer({ status: 403, reason: "forbidden", message }), DOING).message).toContain("the permission storage.objects.delete is missing");
   });
 
   test("refusal() says in one line what a server in between sent", () => {
@@ -86,9 +88,10 @@ describe("refusal()", () => {
   });
 
   test("only what may be tried again says when", () => {
-    const headers = { "retry-after": "3" };
-    expect(refusal(answer(503, "backendError", "x", headers), DOING).retryAfterMilliseconds).toBe(3000);
-    expect(refusal(answer(403, "forbidden", "x", headers), DOING).retryAfterMilliseconds).toBeUndefined();
+    const after = (status: number, reason: string) =>
+      refusal(answer({ status, reason, retryAfter: "3" }), DOING).retryAfterMilliseconds;
+    expect(after(503, "backendError")).toBe(3000);
+    expect(after(403, "forbidden")).toBeUndefined();
   });
 });
 
