@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { AlreadyExistsError, type Destination, ObjectNotFoundError } from "../../src/destination/destination.ts";
 import { driven } from "../../src/destination/driven.ts";
