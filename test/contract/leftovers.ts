@@ -23,6 +23,8 @@ export type Opened = {
   readonly another?: () => Promise<Destination>;
   /** Make a leftover; a lock belongs to the key `HOST/status`. */
   readonly plant?: (leftover: Leftover) => Promise<void>;
+  /** What can be left here. Default both. */
+  readonly leaves?: readonly Leftover["kind"][];
   /** Texts that `url` may not hold. */
   readonly secrets?: readonly string[];
 };
@@ -70,9 +72,9 @@ export function leftoverCases(current: () => Opened): void {
       { removes: 1, host: "h", kind: "lock", owner: "another machine", ageHours: 25 },
       { removes: 0, host: "h2", kind: "lock", owner: "dead", ageHours: 0 },
     ])('sweep("h") judges what was left: %j', async ({ removes, ...leftover }, { skip }) => {
-      const { plant } = current();
-      if (plant === undefined) {
-        skip("nothing is ever left here");
+      const { plant, leaves = [leftover.kind] } = current();
+      if (plant === undefined || !leaves.includes(leftover.kind)) {
+        skip("no such thing is ever left here");
         return;
       }
       await put(KEY, "x");
@@ -88,9 +90,9 @@ export function leftoverCases(current: () => Opened): void {
       { host: "h", kind: "lock", owner: "dead", ageHours: 0 },
       { host: "h", kind: "lock", owner: "another machine", ageHours: 1 },
     ])("replaceSmall() takes over a stale lock: %j", async (leftover, { skip }) => {
-      const { plant } = current();
-      if (plant === undefined) {
-        skip("nothing is ever left here");
+      const { plant, leaves = [leftover.kind] } = current();
+      if (plant === undefined || !leaves.includes(leftover.kind)) {
+        skip("no such thing is ever left here");
         return;
       }
       await plant(leftover);
