@@ -110,7 +110,7 @@ describe.skipIf(!hasAzurite())("azure that fails", () => {
       ["a lost answer to the commit, three times", isCommit, { kind: "lose" }, 3],
       ["silence at the commit", isCommit, { kind: "swallow" }, 1],
       ["500 when it is looked at", isHead, refusal(500, "InternalError"), 2],
-    ])("%s is got over, and the object is whole", async (_, matches, fault, times) => {
+    ])("%s is got over, and the object is whole", async (_, ...[matches, fault, times]) => {
       spoil(matches, fault, { times });
       await put();
       expect((await stored()).equals(BYTES)).toBe(true);
@@ -124,7 +124,7 @@ describe.skipIf(!hasAzurite())("azure that fails", () => {
       ["a right that ends on the way", isBlock, refusal(403, "AuthenticationFailed"), { code: "NOT_PERMITTED" }],
       ["a commit that is always refused", isCommit, refusal(500, "InternalError"), { code: "UNREACHABLE" }],
       ["blocks that got lost", isCommit, refusal(400, "InvalidBlockList"), { code: "FAILED" }],
-    ])("%s end it, and nothing is there", async (_, matches, fault, expected) => {
+    ])("%s end it, and nothing is there", async (_, ...[matches, fault, expected]) => {
       spoil(matches, fault, ALWAYS);
       await expect(put()).rejects.toMatchObject({ ...expected, message: expect.stringContaining(`"${KEY}"`) });
       proxy.fault = () => undefined;
