@@ -4,6 +4,7 @@ import {
   BlobSASPermissions,
   type BlockBlobClient,
   ContainerClient,
+  type ContainerListBlobFlatSegmentResponse,
   generateBlobSASQueryParameters,
   isRestError,
   newPipeline,
@@ -69,12 +70,9 @@ export class AzClient {
   async *list(prefix: string, pageBlobs: number, { signal }: DriverCall): AsyncGenerator<readonly AzBlob[], void> {
     const pages = this.#container.listBlobsFlat({ prefix, abortSignal: signal }).byPage({ maxPageSize: pageBlobs });
     for (;;) {
-      const page = await call(signal, () => pages.next());
+      const page = await pageOf(() => call(signal, () => pages.next()));
       if (page.done === true) return;
-      const items = page.value.segment?.blobItems;
-      // A page of something else, such as of a portal that wants a password, must not pass for an empty store.
-      if (!page.value.serviceEndpoint || !Array.isArray(items)) throw new AzFailure({ code: WRONG_ANSWER });
-      yield items.map(({ name, properties }) => ({
+      yield page.value.segment.blobItems.map(({ name, properties }) => ({
         name,
         bytes: properties.contentLength ?? 0,
         modifiedAt: properties.lastModified,
@@ -178,7 +176,7 @@ export class AzClient {
   /** Azure's clock. */
   async now({ signal }: DriverCall): Promise<Date> {
     const pages = this.#container.listBlobsFlat({ abortSignal: signal }).byPage({ maxPageSize: 1 });
-    const page = await call(signal, () => pages.next());
+    const page = await pageOf(() => call(signal, () => pages.next()));
     const date: unknown = page.done === true ? undefined : page.value.date;
     if (!(date instanceof Date)) throw new AzFailure({ code: WRONG_ANSWER });
     return date;
@@ -231,6 +229,20 @@ export class AzClient {
   }
 }
 
+type Page = IteratorResult<ContainerListBlobFlatSegmentResponse>;
+
+/** A page of a listing. One of something else, such as of a portal that wants a password, must not pass for an empty store. */
+async function pageOf(work: () => Promise<Page>): Promise<Page> {
+  try {
+    const page = await work();
+    if (page.done === true || page.value.serviceEndpoint) return page;
+  } catch (error) {
+    // The library takes it for granted that the answer is one of Azure's.
+    if (!(error instanceof TypeError)) throw error;
+  }
+  throw new AzFailure({ code: WRONG_ANSWER });
+}
+
 async function call<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   signal.throwIfAborted();
   try {
@@ -259,6 +271,8 @@ function failureOf(error: unknown): unknown {
 function ofStream(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   if (error instanceof RangeError) return new AzFailure({ code: WRONG_ANSWER });
+  // Nobody else aborts than the timer that waits for an answer, or a connection that ends on the way.
+  if (error.message.includes("while making request")) return new AzFailure({ code: "ETIMEDOUT" });
   const isCut = error.name === "AbortError" || error.message.startsWith("Data corruption failure");
   return isCut ? new AzFailure({ code: CUT_OFF }) : error;
 }

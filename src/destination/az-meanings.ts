@@ -63,8 +63,8 @@ const NO_RIGHT: Teller = (_, { action, place }) => ({
 
 const KEPT_OUT: Teller = ({ code }, { place }) => ({
   code: "NOT_PERMITTED",
-  what: `the account "${place.account}" refuses this host or this signature (${code})`,
-  hint: `Allow the address of this host under "Networking" of the account${place.login === "sas" ? `, or: ${newSignature(place)}` : "."}`,
+  what: `the account "${place.account}" refuses this host or this ${place.login === "key" ? "key" : "signature"} (${code})`,
+  hint: `Allow the address of this host under "Networking" of the account, or ${place.login === "key" ? "copy its connection string again" : "make another signature"}.`,
 });
 
 const NO_KEYS: Teller = (_, { place }) => ({
@@ -209,6 +209,8 @@ export const MEANINGS: Readonly<Record<string, Teller>> = {
   InvalidBlobOrBlock: OTHER_BLOCKS,
   InvalidBlockList: LOST_BLOCKS,
   Md5Mismatch: CHANGED_ON_ITS_WAY,
+  // Azurite's word for it.
+  InvalidOperation: CHANGED_ON_ITS_WAY,
   InvalidBlobType: OTHER_KIND,
   NO_ACCOUNT_KEY,
   ENOTFOUND: UNKNOWN_HOST,

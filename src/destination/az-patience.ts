@@ -2,7 +2,7 @@ import { Agent, type AgentOptions, type ClientRequestArgs } from "node:http";
 import { Agent as SecureAgent } from "node:https";
 import type { Duplex } from "node:stream";
 
-/** A blob is read as fast as its reader takes it, and he may rest; who reads watches for silence himself. */
+/** The body of a blob is read as fast as its reader takes it, and he may rest; who reads watches for silence himself. */
 const READING_MILLISECONDS = 24 * 3_600_000;
 
 const OPTIONS: AgentOptions = { keepAlive: true, keepAliveMsecs: 15_000, maxFreeSockets: 16, scheduling: "lifo" };
@@ -14,6 +14,8 @@ type Sent = {
   readonly method: string;
   readonly streamResponseStatusCodes?: Set<number>;
   agent?: unknown;
+  /** Until the headers of the answer are there. */
+  timeout: number;
   requestOverrides?: Record<string, unknown>;
 };
 
@@ -49,6 +51,7 @@ export function patience(agent: Agent, silenceMilliseconds: number) {
       sendRequest(request: Request): Promise<Answer> {
         const isReading = request.method === "GET" && (request.streamResponseStatusCodes?.size ?? 0) > 0;
         request.agent ??= agent;
+        if (isReading) request.timeout = silenceMilliseconds;
         request.requestOverrides = { timeout: isReading ? READING_MILLISECONDS : silenceMilliseconds };
         return next.sendRequest(request);
       },

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import type { Secret } from "../domain/secret.ts";
+import { describedObject, type GcsFound, type Json, objectIn, refusalOf } from "./gcs-answer.ts";
 import type { Credentials } from "./gcs-credentials.ts";
-import { type Doing, networkFailure, type Refusal, refusal } from "./gcs-errors.ts";
+import { type Doing, networkFailure, refusal } from "./gcs-errors.ts";
 import type { Http, HttpAnswer } from "./gcs-http.ts";
-import type { GcsObject } from "./gcs-parts.ts";
 
 /** A bucket, and how to get at it. */
 export type GcsPlace = {
@@ -31,19 +31,8 @@ export type GcsRequest = {
   readonly signal: AbortSignal;
 };
 
-type Json = Readonly<Record<string, unknown>>;
-
-/** The metadata under which an object keeps its nonce. */
-export const NONCE = "twindb-nonce";
-
 /** Said of an object that was stored when the config file had no key, or by somebody else. */
 const NO_KEY_NEEDED = "resourceNotEncryptedWithCustomerEncryptionKey";
-
-/** What is asked of an object. */
-export const OBJECT_FIELDS = "name,size,timeCreated,generation,md5Hash,metadata";
-
-/** An object of the store, with what only a question about it alone tells. */
-export type GcsFound = GcsObject & { readonly md5: string | undefined; readonly nonce: string | undefined };
 
 /** Speaks the JSON API of Google Cloud Storage for one bucket. Retries nothing. */
 export class GcsClient {
@@ -125,30 +114,15 @@ export class GcsClient {
   /** An answer that should be a JSON object. */
   parsed(text: string, doing: GcsRequest["doing"]): Json {
     const json = objectIn(text);
-    if (json === undefined) throw networkFailure(new Error("the answer is no JSON"), this.doing(doing), this.#host());
+    if (json === undefined) throw this.broken(new Error("the answer is no JSON"), doing);
     return json;
   }
 
   /** What an answer tells of an object below the prefix. @throws {BackupError} when it lacks something. */
   found(json: Json, doing: GcsRequest["doing"]): GcsFound {
-    const { name, size, timeCreated, generation, md5Hash, metadata } = json;
-    const bytes = typeof size === "string" && /^\d+$/.test(size) ? Number(size) : Number.NaN;
-    const modifiedAt = new Date(String(timeCreated));
-    const isSound = typeof name === "string" && typeof generation === "string" && /^\d+$/.test(generation);
-    if (!isSound || !Number.isSafeInteger(bytes) || Number.isNaN(modifiedAt.getTime())) {
-      const error = new Error(`the server's description of ${JSON.stringify(name)} lacks something`);
-      throw networkFailure(error, this.doing(doing), this.#host());
-    }
-    const nonce = (metadata as Json | undefined)?.[NONCE];
-    return {
-      key: name.slice(this.place.folder.length),
-      bytes,
-      modifiedAt,
-      version: generation,
-      generation,
-      md5: typeof md5Hash === "string" ? md5Hash : undefined,
-      nonce: typeof nonce === "string" ? nonce : undefined,
-    };
+    const found = describedObject(json, this.place.folder);
+    if (found === undefined) throw this.broken(new Error("the answer does not describe an object"), doing);
+    return found;
   }
 
   /** An answer's bytes broke off. */
@@ -202,27 +176,4 @@ export class GcsClient {
     for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, value);
     return url;
   }
-}
-
-function objectIn(text: string): Json | undefined {
-  try {
-    const json: unknown = JSON.parse(text);
-    return typeof json === "object" && json !== null ? (json as Json) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Read an error as the server tells it: JSON from the API itself, plain text or HTML from what stands before it. */
-export function refusalOf({ status, header }: Pick<HttpAnswer, "status" | "header">, text: string): Refusal {
-  const error = objectIn(text)?.["error"] as Json | undefined;
-  const [first] = Array.isArray(error?.["errors"]) ? (error["errors"] as readonly Json[]) : [];
-  const message = error?.["message"] ?? first?.["message"] ?? (text.trimStart().startsWith("<") ? "" : text);
-  const reason = first?.["reason"];
-  return {
-    status,
-    reason: typeof reason === "string" && reason !== "" ? reason : undefined,
-    message: typeof message === "string" ? message : "",
-    retryAfter: header("retry-after"),
-  };
 }

@@ -48,7 +48,7 @@ export function tokenFailure(error: unknown, source: string | undefined): Backup
 }
 
 function otherFailure(failure: TokenFailure, message: string): BackupError {
-  if (/^ERR_OSSL/.test(String(failure.code))) {
+  if (String(failure.code).startsWith("ERR_OSSL")) {
     return new BackupError("CONFIG_INVALID", `${message} (its private key cannot be read)`, { hint: SET_FILE });
   }
   const status = Number(failure.response?.status ?? failure.status);
@@ -66,12 +66,19 @@ export function tokenTimeout(source: string | undefined, seconds: number): Backu
   return tokenFailure({ code: "ETIMEDOUT", message: `there was no answer within ${seconds} seconds` }, source);
 }
 
+/** These credentials are not such that a URL can be signed with. */
+export function cannotSign(place: string): BackupError {
+  const what = "these credentials are not those of a service account, and cannot sign";
+  return new BackupError("NOT_PERMITTED", `Cannot share from ${place}: ${what}`, { hint: SET_FILE });
+}
+
 /** A URL could not be signed. */
 export function signingFailure(error: unknown, place: string): BackupError {
-  const what = /client_email|default credentials/.test(firstLine((error as TokenFailure).message))
-    ? "these credentials are not those of a service account, and cannot sign"
-    : firstLine((error as TokenFailure).message);
-  return new BackupError("NOT_PERMITTED", `Cannot share from ${place}: ${what}`, { hint: SET_FILE });
+  const message = firstLine((error as TokenFailure).message);
+  if (/client_email|default credentials|Unable to find credentials/.test(message)) return cannotSign(place);
+  return new BackupError("NOT_PERMITTED", `Cannot share from ${place}: ${message}`, {
+    hint: "Grant the account the role Service Account Token Creator on itself, or use the key file of a service account.",
+  });
 }
 
 function saidBy({ response }: TokenFailure): { oauth: string | undefined; description: string } {

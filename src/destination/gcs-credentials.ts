@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Storage } from "@google-cloud/storage";
 import { untilAborted } from "../lib/abortable.ts";
-import { badCredentialsFile, signingFailure, tokenFailure, tokenTimeout } from "./gcs-credential-errors.ts";
+import { badCredentialsFile, cannotSign, signingFailure, tokenFailure, tokenTimeout } from "./gcs-credential-errors.ts";
 
 /** Who we are to the server. */
 export interface Credentials {
@@ -36,7 +36,7 @@ export const ANONYMOUS: Credentials = {
   account: undefined,
   headers: () => Promise.resolve({}),
   renew: () => false,
-  sign: ({ place }) => Promise.reject(signingFailure(new Error("client_email"), place)),
+  sign: ({ place }) => Promise.reject(cannotSign(place)),
 };
 
 /** Credentials as Google's library finds them. Reads the file at once, loads the library when the first token is needed. */
@@ -59,6 +59,7 @@ export async function openCredentials(source: Source): Promise<Credentials> {
       return had;
     },
     async sign({ bucket, name, expiresAt, place }, signal) {
+      if (json !== undefined && !maySign(json)) throw cannotSign(place);
       const library = await open();
       const file = library.bucket(bucket).file(name);
       const signed = file.getSignedUrl({ version: "v4", action: "read", expires: expiresAt });
@@ -83,10 +84,17 @@ async function limited<T>(file: string | undefined, signal: AbortSignal, work: (
   }
 }
 
+/** Whether there is a private key, or a service account to sign in its name. */
+function maySign(json: KeyFile): boolean {
+  return json.type === "service_account" || typeof json["service_account_impersonation_url"] === "string";
+}
+
 async function openStorage({ endpoint }: Source, json: KeyFile | undefined): Promise<Storage> {
   const { Storage } = await import("@google-cloud/storage");
   const storage = new Storage({ apiEndpoint: endpoint });
   if (json === undefined) return storage;
+  // Given like this the library also signs with it.
+  if (json.type === "service_account") return quietly(() => new Storage({ apiEndpoint: endpoint, credentials: json }));
   const authClient = quietly(() => storage.authClient.fromJSON(json));
   return new Storage({ apiEndpoint: endpoint, authClient });
 }
@@ -96,12 +104,13 @@ async function openStorage({ endpoint }: Source, json: KeyFile | undefined): Pro
  * The file is the administrator's own, and its path is in the config file.
  */
 function quietly<T>(work: () => T): T {
-  const { warn } = console;
-  console.warn = () => {};
+  const { console: output } = globalThis;
+  const warn: unknown = Reflect.get(output, "warn");
+  output.warn = () => {};
   try {
     return work();
   } finally {
-    console.warn = warn;
+    Reflect.set(output, "warn", warn);
   }
 }
 

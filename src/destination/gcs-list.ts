@@ -1,5 +1,6 @@
 import type { Driver, DriverCall, StoredObject, UnfinishedUpload } from "./driver.ts";
-import type { GcsClient, GcsFound, GcsRequest } from "./gcs-client.ts";
+import type { GcsFound } from "./gcs-answer.ts";
+import type { GcsClient, GcsRequest } from "./gcs-client.ts";
 import { behindFolder, foldersOf, partPrefix } from "./gcs-names.ts";
 import { asOne, Joiner, missingPart, type PartSet, partSet, type Seen } from "./gcs-parts.ts";
 

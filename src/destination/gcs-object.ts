@@ -1,5 +1,6 @@
 import type { DriverCall } from "./driver.ts";
-import { type GcsClient, type GcsFound, OBJECT_FIELDS } from "./gcs-client.ts";
+import { type GcsFound, OBJECT_FIELDS } from "./gcs-answer.ts";
+import type { GcsClient } from "./gcs-client.ts";
 import type { Doing } from "./gcs-errors.ts";
 
 /** What is under exactly this name; `undefined` when nothing is. */

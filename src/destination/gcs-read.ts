@@ -1,6 +1,6 @@
 import { BackupError } from "../domain/errors.ts";
 import type { DriverCall, DriverRange } from "./driver.ts";
-import type { GcsClient } from "./gcs-client.ts";
+import type { GcsClient, GcsRequest } from "./gcs-client.ts";
 import { ChangedError } from "./gcs-errors.ts";
 import type { HttpAnswer } from "./gcs-http.ts";
 import { findParts } from "./gcs-list.ts";
@@ -62,24 +62,41 @@ async function* readRange(
     doing,
     signal,
   });
-  const problem = problemOf(client, key, { answer, version });
-  const sent = contentRange(answer.header("content-range"));
-  const isAll = answer.status === 200 && offset === 0 && answer.header("content-length") === String(bytes);
-  if (problem !== undefined || !(isAll || (sent?.offset === offset && sent.bytes === bytes))) {
+  const problem = problemOf(client, key, { answer, version }) ?? otherRange(client, doing, { answer, offset, bytes });
+  if (problem !== undefined) {
     await answer.text();
-    throw problem ?? client.broken(new Error("the server sent another range than it was asked for"), doing);
+    throw problem;
   }
-  let left = bytes;
   try {
-    for await (const chunk of answer.body) {
-      left -= chunk.length;
-      if (left < 0) throw new Error("the server sent too much");
-      yield chunk;
-    }
-    if (left > 0) throw new Error("the connection ended early");
+    yield* exactly(bytes, answer.body);
   } catch (error) {
     throw signal.aborted ? signal.reason : client.broken(error, doing);
   }
+}
+
+/** All of `content`, which has so many bytes. */
+async function* exactly(bytes: number, content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  let left = bytes;
+  for await (const chunk of content) {
+    left -= chunk.length;
+    if (left < 0) throw new Error("the server sent too much");
+    yield chunk;
+  }
+  if (left > 0) throw new Error("the answer ended early");
+}
+
+type Asked = { readonly answer: HttpAnswer; readonly offset: number; readonly bytes: number };
+
+/** A server, or what is between, may not care for ranges. */
+function otherRange(
+  client: GcsClient,
+  doing: GcsRequest["doing"],
+  { answer, offset, bytes }: Asked,
+): Error | undefined {
+  const sent = contentRange(answer.header("content-range"));
+  const isAll = answer.status === 200 && offset === 0 && answer.header("content-length") === String(bytes);
+  if (isAll || (sent?.offset === offset && sent.bytes === bytes)) return undefined;
+  return client.broken(new Error("the server sent another range than it was asked for"), doing);
 }
 
 /** Why the answer is not about the version that is read. */

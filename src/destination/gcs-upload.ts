@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { BackupError } from "../domain/errors.ts";
 import type { DriverCall, Upload, WholeObject } from "./driver.ts";
-import { type GcsClient, type GcsFound, type GcsRequest, NONCE } from "./gcs-client.ts";
+import { type GcsFound, NONCE } from "./gcs-answer.ts";
+import type { GcsClient, GcsRequest } from "./gcs-client.ts";
 import type { HttpAnswer } from "./gcs-http.ts";
 import { storedBytes } from "./gcs-names.ts";
 
@@ -44,6 +45,14 @@ export async function startUpload(
 function taken({ place }: GcsClient, key: string): BackupError {
   return new BackupError("ALREADY_EXISTS", `Cannot store "${key}" on ${place.url}: an object of this name is there`);
 }
+
+type Sending = {
+  readonly body: readonly Uint8Array[];
+  readonly range: string;
+  readonly headers?: Readonly<Record<string, string>>;
+};
+
+type Answered = { readonly answer: HttpAnswer; readonly text: string };
 
 type Begun = { readonly key: string; readonly session: URL };
 
@@ -97,57 +106,57 @@ class GcsUpload implements Upload {
 
   /** Send what is between the server's offset and `end`. `pieces` begin at `#heldAt`. */
   async #sendUpTo(end: number, pieces: readonly Uint8Array[], signal: AbortSignal): Promise<void> {
-    while ((this.#offset ?? this.#heldAt) < end || this.#offset === undefined) {
-      const offset = this.#offset ?? (await this.#ask("*", signal));
-      if (typeof offset !== "number") throw this.#failed("the server finished it before its end");
-      if (offset > end || offset < this.#heldAt) throw this.#failed(`the server has ${offset} bytes of it`);
-      this.#offset = offset;
-      if (offset === end) return;
-      const body = between(pieces, offset - this.#heldAt, end - this.#heldAt);
-      this.#offset = undefined;
-      const answer = await this.#put(body, `bytes ${offset}-${end - 1}/*`, signal);
-      const position = this.#position(answer);
-      if ("finished" in position) throw this.#failed("the server finished it before its end");
-      if (!(position.offset > offset)) throw this.#client.broken(new Error("the server took nothing"), this.#doing());
-      this.#offset = position.offset;
+    let at = await this.#where({ end, total: "*" }, signal);
+    while (!("finished" in at) && at.offset < end) {
+      const body = between(pieces, at.offset - this.#heldAt, end - this.#heldAt);
+      at = await this.#advance({ from: at.offset, body, range: `bytes ${at.offset}-${end - 1}/*` }, signal);
     }
+    if ("finished" in at) throw this.#failed("the server finished it before its end");
   }
 
   /** @returns the object as the server describes it. */
   async #finish(total: number, signal: AbortSignal): Promise<GcsFound> {
-    for (;;) {
-      const offset = this.#offset ?? (await this.#ask(String(total), signal));
-      if (typeof offset !== "number") return offset;
-      if (offset > total || offset < this.#heldAt) throw this.#failed(`the server has ${offset} bytes of it`);
-      const body = between([this.#held], offset - this.#heldAt, this.#held.length);
-      const range = offset === total ? `bytes */${total}` : `bytes ${offset}-${total - 1}/${total}`;
-      this.#offset = undefined;
-      const answer = await this.#put(body, range, signal, { "x-goog-hash": `md5=${this.#digest()}` });
-      const position = this.#position(answer);
-      if ("finished" in position) return position.finished;
-      if (!(position.offset > offset)) throw this.#client.broken(new Error("the server took nothing"), this.#doing());
+    let at = await this.#where({ end: total, total: String(total) }, signal);
+    while (!("finished" in at)) {
+      const body = between([this.#held], at.offset - this.#heldAt, this.#held.length);
+      const range = at.offset === total ? `bytes */${total}` : `bytes ${at.offset}-${total - 1}/${total}`;
+      // With this the server itself refuses to publish other bytes than were sent.
+      const headers = { "x-goog-hash": `md5=${this.#digest()}` };
+      at = await this.#advance({ from: at.offset, body, range, headers }, signal);
+    }
+    return at.finished;
+  }
+
+  /** How far the server is. It is asked when an answer was lost. */
+  async #where({ end, total }: { end: number; total: string }, signal: AbortSignal): Promise<Position> {
+    if (this.#offset === undefined) {
+      const position = this.#position(await this.#put({ body: [], range: `bytes */${total}` }, signal));
+      if ("finished" in position) return position;
       this.#offset = position.offset;
     }
+    const isOurs = this.#offset >= this.#heldAt && this.#offset <= end;
+    if (!isOurs) throw this.#failed(`the server has lost some of it, and is at byte ${this.#offset}`);
+    return { offset: this.#offset };
   }
 
-  /** How many bytes the server has, or the object when it is finished. */
-  async #ask(total: string, signal: AbortSignal): Promise<number | GcsFound> {
-    const position = this.#position(await this.#put([], `bytes */${total}`, signal));
-    return "finished" in position ? position.finished : position.offset;
+  /** Send bytes. Until the answer is there nobody knows how far the server is. */
+  async #advance({ from, ...sending }: Sending & { readonly from: number }, signal: AbortSignal): Promise<Position> {
+    this.#offset = undefined;
+    const position = this.#position(await this.#put(sending, signal));
+    if ("finished" in position) return position;
+    if (!(position.offset > from)) throw this.#client.broken(new Error("the server took nothing"), this.#doing());
+    this.#offset = position.offset;
+    return position;
   }
 
-  async #put(
-    body: readonly Uint8Array[],
-    range: string,
-    ...[signal, headers = {}]: readonly [AbortSignal, Readonly<Record<string, string>>?]
-  ): Promise<{ readonly answer: HttpAnswer; readonly text: string }> {
+  async #put({ body, range, headers = {} }: Sending, signal: AbortSignal): Promise<Answered> {
     const all = { ...this.#client.encryptionHeaders(), ...headers, "content-range": range };
     const request = this.#request("PUT", { expect: [200, 201, 308, 404, 410, 412], signal });
     return this.#client.text({ ...request, headers: all, body });
   }
 
   /** What an answer says about where the upload is. */
-  #position({ answer, text }: { readonly answer: HttpAnswer; readonly text: string }): Position {
+  #position({ answer, text }: Answered): Position {
     switch (answer.status) {
       case 308:
         return { offset: storedBytes(answer.header("range")) };

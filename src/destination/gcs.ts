@@ -3,7 +3,8 @@ import { BackupError } from "../domain/errors.ts";
 import type { Destination } from "./destination.ts";
 import { driven } from "./driven.ts";
 import type { Driver, DriverCall, StoredObject, UnfinishedUpload } from "./driver.ts";
-import { GcsClient, type GcsPlace, NONCE } from "./gcs-client.ts";
+import { NONCE } from "./gcs-answer.ts";
+import { GcsClient, type GcsPlace } from "./gcs-client.ts";
 import { ANONYMOUS, type Credentials, openCredentials } from "./gcs-credentials.ts";
 import { openHttp } from "./gcs-http.ts";
 import { findParts, listObjects, listRemains } from "./gcs-list.ts";
@@ -194,11 +195,13 @@ class GcsDriver implements Driver {
     const [first, ...rest] = parts;
     if (first !== undefined) await this.#removeOne(first.key, { signal, key });
     const queue = rest.values();
-    await Promise.all(
+    const done = await Promise.allSettled(
       Array.from({ length: PARALLEL_REMOVALS }, async () => {
         for (const part of queue) await this.#removeOne(part.key, { signal, key });
       }),
     );
+    // Nothing is removed any more when this has ended.
+    for (const result of done) if (result.status === "rejected") throw result.reason;
   }
 
   /** Remove one object, as a piece of `key`. */

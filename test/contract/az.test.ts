@@ -23,7 +23,7 @@ describe.skipIf(!hasAzurite())("azure", () => {
 
   type Made = {
     readonly container: ContainerClient;
-    open(remotePath?: string, tuning?: AzTuning): Promise<Destination>;
+    readonly open: (remotePath?: string, tuning?: AzTuning) => Promise<Destination>;
   };
 
   /** A container of its own. */

@@ -1,6 +1,7 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { connect } from "node:net";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -15,6 +16,8 @@ export type Azurite = {
   readonly port: number;
   readonly account: string;
   readonly key: string;
+  /** Text of the certificate that the server shows and signed itself; `undefined` without TLS. */
+  readonly certificate: string | undefined;
   /** For clients that reach it on `port`, such as that of a proxy; its own where none is given. */
   connectionString(port?: number): string;
   /** Make a container, and a client of the library's for it. */
@@ -30,18 +33,22 @@ export function hasAzurite(): boolean {
 }
 
 /** Start a private Azurite. */
-export async function startAzurite(): Promise<Azurite> {
+export async function startAzurite({ tls = false } = {}): Promise<Azurite> {
   const root = mkdtempSync(join(tmpdir(), "azurite-"));
   const port = await freePort();
   const account = "twindbtest";
   const key = randomBytes(64).toString("base64");
-  const daemon = await start(root, port, `${account}:${key}`);
+  if (tls) makeCertificate(root);
+  const protocol = tls ? "https" : "http";
+  const accounts = `${account}:${key}`;
+  const daemon = await start(root, { url: `${protocol}://127.0.0.1:${port}/`, accounts, tls });
   const connectionString = (at: number = port): string =>
-    `DefaultEndpointsProtocol=http;AccountName=${account};AccountKey=${key};BlobEndpoint=http://127.0.0.1:${at}/${account};`;
+    `DefaultEndpointsProtocol=${protocol};AccountName=${account};AccountKey=${key};BlobEndpoint=${protocol}://127.0.0.1:${at}/${account};`;
   return {
     port,
     account,
     key,
+    certificate: tls ? readFileSync(join(root, "crt"), "utf8") : undefined,
     connectionString,
     container: async (name) => {
       // The library wants a suffix even where it does not need one.
@@ -57,11 +64,14 @@ export async function startAzurite(): Promise<Azurite> {
   };
 }
 
-async function start(root: string, port: number, accounts: string): Promise<ChildProcess> {
+type Start = { readonly url: string; readonly accounts: string; readonly tls: boolean };
+
+async function start(root: string, { url, accounts, tls }: Start): Promise<ChildProcess> {
   // It must not outlive a test runner that is killed.
-  const azurite = [process.execPath, AZURITE, "--blobHost", "127.0.0.1", "--blobPort", String(port)];
+  const azurite = [process.execPath, AZURITE, "--blobHost", "127.0.0.1", "--blobPort", new URL(url).port];
   const flags = ["--inMemoryPersistence", "--skipApiVersionCheck", "--silent", "--disableTelemetry"];
-  const daemon = spawn("setpriv", ["--pdeathsig", "KILL", "--", ...azurite, ...flags], {
+  const certificate = tls ? ["--cert", join(root, "crt"), "--key", join(root, "key")] : [];
+  const daemon = spawn("setpriv", ["--pdeathsig", "KILL", "--", ...azurite, ...flags, ...certificate], {
     cwd: root,
     env: { ...process.env, AZURITE_ACCOUNTS: accounts },
     stdio: ["ignore", "pipe", "pipe"],
@@ -72,18 +82,26 @@ async function start(root: string, port: number, accounts: string): Promise<Chil
       said = (said + text.toString()).slice(-4000);
     });
   }
-  for (let tries = 0; !(await answers(port)); tries += 1) {
+  for (let tries = 0; !(await answers(Number(new URL(url).port))); tries += 1) {
     if (daemon.exitCode !== null || tries > 400) throw new Error(`azurite does not start: ${said}`);
     await pause(50);
   }
   return daemon;
 }
 
-async function answers(port: number): Promise<boolean> {
-  try {
-    await (await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(1000) })).arrayBuffer();
-    return true;
-  } catch {
-    return false;
-  }
+/** `key` and `crt`, which stands for 127.0.0.1. */
+function makeCertificate(root: string): void {
+  const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
+  const files = ["-keyout", join(root, "key"), "-out", join(root, "crt")];
+  execFileSync("openssl", ["req", "-x509", ...kind, ...subject, ...files], { stdio: "ignore" });
+}
+
+/** Whether somebody listens; Azurite does so when it is ready. */
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.once("connect", () => resolve(socket.destroy() !== undefined));
+    socket.once("error", () => resolve(false));
+  });
 }
