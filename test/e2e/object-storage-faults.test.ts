@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { childOf } from "../support/children.ts";
 import { type Result, Sandbox } from "../support/cli.ts";
 import { type CuttingProxy, startCuttingProxy } from "../support/cutting-proxy.ts";
+import { breaking, type FaultyProxy, type HttpFault, s3Answer, startFaultyProxy } from "../support/http-faults.ts";
 import { processesMentioning, temporaryDirectories } from "../support/leftovers.ts";
 import { copiesOf, restored } from "../support/listed.ts";
 import { hasSeaweed } from "../support/servers/seaweedfs.ts";
@@ -175,6 +176,79 @@ describe.skipIf(!hasSeaweed())("a backup to S3", () => {
       expect((await running).exitCode).toBe(143);
       expect(performance.now() - killedAt).toBeLessThan(30_000);
       configure();
+      expect(await expectRecovery()).toBe(2);
+    });
+  });
+
+  describe("to a server that fails", () => {
+    let proxy: FaultyProxy;
+
+    beforeEach(async () => {
+      proxy = await startFaultyProxy(store.server.plainEndpoint);
+      configure({ endpoint: proxy.endpoint });
+    });
+    afterEach(async () => {
+      await proxy.stop();
+    });
+
+    async function backup(): Promise<void> {
+      expect(await sandbox.run(["backup", "daily"])).toMatchObject({ exitCode: 0, stdout: "", stderr: "" });
+    }
+
+    test("goes on after errors 500, 503 and 429, and connections that end, at random requests", async () => {
+      const faults: readonly HttpFault[] = [
+        s3Answer(500, "InternalError"),
+        s3Answer(503, "SlowDown", { "retry-after": "0" }),
+        s3Answer(429, "TooManyRequests"),
+      ];
+      // What has a body can end in the middle of it.
+      const endings: Readonly<Record<string, HttpFault>> = {
+        UploadPart: { kind: "cut", afterBytes: 100_000 },
+        PutObject: { kind: "cut", afterBytes: 10 },
+        ListObjectsV2: { kind: "cut answer", afterBytes: 50 },
+      };
+      let met = 0;
+      for (let run = 0; run < 4; run++) {
+        proxy.reset();
+        // Never twice in a row, so that no call is given up.
+        let isSpared = true;
+        proxy.meet = ({ action }) => {
+          isSpared = isSpared ? Math.random() < 0.8 : true;
+          if (isSpared) return undefined;
+          met += 1;
+          return faults[met % (faults.length + 1)] ?? endings[action];
+        };
+        await backup();
+      }
+      expect(met).toBeGreaterThan(5);
+      // An upload whose beginning was answered by nobody is swept by the next run to the same place.
+      proxy.reset();
+      await backup();
+      configure();
+      expect(await expectRecovery()).toBe(6);
+    });
+
+    test.each(["CompleteMultipartUpload", "PutObject", "UploadPart"])(
+      "knows its own work when the answer to %s is lost",
+      async (action) => {
+        proxy.meet = breaking(action, { kind: "lose answer" }, 1);
+        await backup();
+        expect(proxy.seen.filter((each) => each.action === action).length).toBeGreaterThan(0);
+        configure();
+        expect(await expectRecovery()).toBe(2);
+      },
+    );
+
+    test("stores nothing when its credentials expire half way", async () => {
+      await expectRecovery();
+      proxy.reset();
+      proxy.meet = ({ action, nth }) =>
+        action === "UploadPart" && nth >= 2 ? s3Answer(400, "ExpiredToken") : undefined;
+      const result = await sandbox.run(["backup", "daily"]);
+      expect(result.exitCode).toBe(77);
+      expectOneLine(result);
+      configure();
+      expect(await copiesStored()).toHaveLength(1);
       expect(await expectRecovery()).toBe(2);
     });
   });
