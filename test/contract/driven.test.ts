@@ -1,4 +1,8 @@
+import { copyFile, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { driven } from "../../src/destination/driven.ts";
+import { openModule } from "../../src/destination/module.ts";
 import { MemoryDriver, MemoryStore } from "../support/memory-driver.ts";
 import { PlantedUploads } from "../support/plant-upload.ts";
 import { destinationContract } from "./destination.ts";
@@ -21,3 +25,25 @@ destinationContract("driven(MemoryDriver without conditions and nonces)", async 
   const driver = new MemoryDriver(store, { limits: { isConditional: false }, keepsNonces: false });
   return { destination: driven(async () => driver, { url: "memory:" }), cleanup: async () => {} };
 });
+
+/** Below a directory that is ours alone: whatever the checkout's modes are, the module in it can be trusted. */
+async function copiedSample(): Promise<{ readonly root: string; readonly path: string }> {
+  const root = await mkdtemp(join(tmpdir(), "sample-driver-"));
+  const path = join(root, "driver.mjs");
+  await copyFile(new URL("../support/sample-driver.mjs", import.meta.url), path);
+  return { root, path };
+}
+
+destinationContract(
+  "openModule(the sample driver)",
+  async () => {
+    const { root, path } = await copiedSample();
+    const settings = { directory: join(root, "store") };
+    return {
+      destination: await openModule({ kind: "module", path, settings }),
+      cleanup: () => rm(root, { recursive: true }),
+    };
+  },
+  // Every one is synced to the disk, and none of the driver's code knows pages.
+  { manyObjects: 60 },
+);
