@@ -84,11 +84,10 @@ export async function benchS3({ scratch, report, shell }: Bench): Promise<void> 
   await makeBucket(server);
   const far = await startFarProxy(Number(new URL(server.endpoint).port));
   stack.defer(() => far.stop());
-  const pipe = join(scratch, "s3-pipe.mjs");
+  const built = join(scratch, "s3-pipe");
   const source = new URL("../support/s3-pipe.ts", import.meta.url).pathname;
-  execFileSync("rolldown", [source, "--file", pipe, "--platform", "node", "--format", "esm", "--minify"], {
-    stdio: "ignore",
-  });
+  execFileSync("rolldown", [source, "--dir", built, "--platform", "node", "--format", "esm"], { stdio: "ignore" });
+  const pipe = join(built, "s3-pipe.js");
   const clear = () => rmSync(join(server.root, "data", BUCKET, "h"), { recursive: true, force: true });
   const near = clients(server, server.endpoint, pipe);
   const from = (megabytes: number) => `< <(cat ${makeMixed(scratch, megabytes)}/file-*)`;

@@ -7,6 +7,7 @@ import {
   type S3Client,
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { KEY, STATUS } from "../../src/destination/contract/subject.ts";
 import type { Destination } from "../../src/destination/destination.ts";
 import { retrying } from "../../src/destination/retrying.ts";
 import { openS3 } from "../../src/destination/s3.ts";
@@ -16,7 +17,6 @@ import { BUCKET, makeBucket, s3Options } from "../support/s3-options.ts";
 import { rawClient } from "../support/servers/s3-server.ts";
 import { hasSeaweed, type Seaweed, startSeaweed } from "../support/servers/seaweedfs.ts";
 import { chunks, collect, keysOf, noise, sliced } from "../support/streams.ts";
-import { KEY, STATUS } from "./leftovers.ts";
 
 const { signal } = new AbortController();
 /** Three parts of 8 MiB at most. */

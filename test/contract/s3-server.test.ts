@@ -1,5 +1,6 @@
 import { GetObjectRetentionCommand, HeadObjectCommand, type S3Client } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { KEY, STATUS } from "../../src/destination/contract/subject.ts";
 import type { S3Options } from "../../src/destination/options.ts";
 import { openS3 } from "../../src/destination/s3.ts";
 import { s3Driver } from "../../src/destination/s3-driver.ts";
@@ -11,7 +12,6 @@ import { rawClient, type S3Server } from "../support/servers/s3-server.ts";
 import { hasSeaweed, type Seaweed, startSeaweed } from "../support/servers/seaweedfs.ts";
 import { hasVersity, startVersity } from "../support/servers/versitygw.ts";
 import { chunks, collect, keysOf, noise, sliced } from "../support/streams.ts";
-import { KEY, STATUS } from "./leftovers.ts";
 
 const { signal } = new AbortController();
 const MANIFEST = toKey("h/manifest/daily.files._etc-2026-11-21_02_36_45.tar.gz.json");

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe } from "vitest";
+import type { Opened } from "../../src/destination/contract/subject.ts";
 import { openS3 } from "../../src/destination/s3.ts";
 import { s3Driver } from "../../src/destination/s3-driver.ts";
 import { PlantedUploads } from "../support/plant-upload.ts";
@@ -7,7 +8,6 @@ import type { S3Server } from "../support/servers/s3-server.ts";
 import { hasSeaweed, startSeaweed } from "../support/servers/seaweedfs.ts";
 import { hasVersity, startVersity } from "../support/servers/versitygw.ts";
 import { destinationContract } from "./destination.ts";
-import type { Opened } from "./leftovers.ts";
 
 type Case = {
   readonly name: string;
