@@ -15,7 +15,7 @@ export interface Credentials {
   sign(object: SignedObject, signal: AbortSignal): Promise<string>;
 }
 
-export type SignedObject = {
+type SignedObject = {
   readonly bucket: string;
   readonly name: string;
   readonly expiresAt: Date;

@@ -17,7 +17,7 @@ export function parsePartName(key: string): PartName | undefined {
 }
 
 /** Whether the predecessor may have stored something under `key` in parts. */
-export function mayHaveParts(key: string): boolean {
+function mayHaveParts(key: string): boolean {
   const checked = asKey(key);
   const parsed = checked && parseCopyKey(checked);
   if (parsed === undefined) return false;

@@ -69,42 +69,59 @@ type World = { readonly proxy: GcsProxy; readonly sessions: Map<string, Session>
 
 async function handle(world: World, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { method = "", url: path = "", headers } = request;
-  const seen = { method, path, headers, bytes: Number(headers["content-length"] ?? 0) };
+  const seen = { method, path, headers, bytes: lengthOf(headers) };
   world.proxy.seen.push(seen);
   const fault = world.proxy.fault(seen);
   const body = await received(request, fault?.kind === "cut" ? fault.afterBytes : Number.POSITIVE_INFINITY);
-  switch (fault?.kind) {
-    case "stall":
-      return;
-    case "answer":
-      response.writeHead(fault.status, { "content-type": "application/json", ...fault.headers }).end(fault.text ?? "");
-      return;
-    case "cut":
-      await keepWhole(world, seen, body);
-      request.socket.resetAndDestroy();
-      return;
-    case "lose":
-      await answerTo(world, seen, body);
-      request.socket.resetAndDestroy();
-      return;
-    case "cut answer": {
-      const answer = await answerTo(world, seen, body);
-      response.writeHead(answer.status, { ...answer.headers, "content-length": String(answer.body.length) });
-      response.write(answer.body.subarray(0, fault.afterBytes), () => request.socket.destroy());
-      return;
-    }
+  if (fault !== undefined && (await isBroken({ world, seen, body, response }, fault))) return;
+  const answer = await answerTo(world, seen, body);
+  response.writeHead(answer.status, withLength(answer)).end(answer.body);
+}
+
+function lengthOf(headers: Seen["headers"]): number {
+  return Number(headers["content-length"] ?? 0);
+}
+
+function withLength({ headers, body }: Answer): Record<string, string> {
+  return { ...headers, "content-length": String(body.length) };
+}
+
+type Exchange = {
+  readonly world: World;
+  readonly seen: Seen;
+  readonly body: Buffer;
+  readonly response: ServerResponse;
+};
+
+/** Do what the fault says. @returns whether there is nothing left to answer. */
+async function isBroken({ world, seen, body, response }: Exchange, fault: Fault): Promise<boolean> {
+  switch (fault.kind) {
     case "flip":
       flip(body);
-      break;
+      return false;
     case "strip":
-      delete headers[fault.header];
-      break;
-    case undefined:
+      Reflect.deleteProperty(seen.headers, fault.header);
+      return false;
+    case "stall":
+      return true;
+    case "answer":
+      response.writeHead(fault.status, { "content-type": "application/json", ...fault.headers }).end(fault.text);
+      return true;
+    case "cut":
+      await keepWhole(world, seen, body);
+      response.req.socket.resetAndDestroy();
+      return true;
+    case "lose":
+      await answerTo(world, seen, body);
+      response.req.socket.resetAndDestroy();
+      return true;
+    case "cut answer":
       break;
   }
   const answer = await answerTo(world, seen, body);
-  response.writeHead(answer.status, { ...answer.headers, "content-length": String(answer.body.length) });
-  response.end(answer.body);
+  response.writeHead(answer.status, withLength(answer));
+  response.write(answer.body.subarray(0, fault.afterBytes), () => response.req.socket.destroy());
+  return true;
 }
 
 function flip(body: Buffer): void {
@@ -165,21 +182,21 @@ async function pass({ proxy, sessions, target }: World, seen: Seen, body: Buffer
   const { method } = seen;
   const headers = kept(Object.entries(seen.headers));
   const hasBody = method !== "GET" && method !== "DELETE";
-  const answer = await fetch(target + seen.path, { method, headers, redirect: "manual", ...(hasBody && { body }) });
-  const bytes = Buffer.from(await answer.arrayBuffer());
+  const came = await fetch(target + seen.path, { method, headers, redirect: "manual", ...(hasBody && { body }) });
+  const answer = { status: came.status, headers: kept([...came.headers]), body: Buffer.from(await came.arrayBuffer()) };
   const session = sessions.get(sessionId(seen.path) ?? "");
-  if (session !== undefined && answer.status === 308) {
-    session.stored = Number(/-(\d+)$/.exec(answer.headers.get("range") ?? "")?.[1]) + 1;
-  } else if (session !== undefined && answer.ok) {
-    session.finished = { status: answer.status, text: bytes.toString() };
-  }
-  const back = kept([...answer.headers]);
-  const location = back["location"];
+  if (session !== undefined) note(session, answer);
+  const location = answer.headers["location"];
   if (location !== undefined) {
     sessions.set(sessionId(location) ?? "", { stored: 0 });
-    back["location"] = location.replace(target, proxy.endpoint);
+    answer.headers["location"] = location.replace(target, proxy.endpoint);
   }
-  return { status: answer.status, headers: back, body: bytes };
+  return answer;
+}
+
+function note(session: Session, { status, headers, body }: Answer): void {
+  if (status === 308) session.stored = Number(/-(\d+)$/.exec(headers["range"] ?? "")?.[1]) + 1;
+  if (status === 200) session.finished = { status, text: body.toString() };
 }
 
 function kept(headers: readonly (readonly [string, unknown])[]): Record<string, string> {

@@ -11,29 +11,84 @@ const DOING: Doing = {
   account: "backup@project.iam.gserviceaccount.com",
 };
 
-type Said = { readonly status: number; readonly reason: string; readonly message?: string; readonly retryAfter?: string };
+type Said = {
+  readonly status: number;
+  readonly reason: string;
+  readonly message?: string;
+  readonly retryAfter?: string;
+};
 
 /** An answer as Google gives it. */
 function answer({ status, reason, message = "x", retryAfter }: Said) {
   const error = { code: status, message, errors: [{ domain: "global", reason, message }] };
-  return refusalOf({ status, header: (name) => (name === "retry-after" ? retryAfter : undefined) }, JSON.stringify({ error }));
+  return refusalOf(
+    { status, header: (name) => (name === "retry-after" ? retryAfter : undefined) },
+    JSON.stringify({ error }),
+  );
 }
 
 describe("refusal()", () => {
   test.for<Said & { readonly code: string; readonly retryable?: true; readonly words: RegExp }>([
-    { status: 401, reason: "authError", message: "Invalid Credentials", code: "NOT_PERMITTED", words: /does not accept the credentials/ },
-    { status: 403, reason: "forbidden", message: "no access", code: "NOT_PERMITTED", words: /storage\.objects\.create is missing/ },
-    { status: 403, reason: "insufficientPermissions", message: "no", code: "NOT_PERMITTED", words: /storage\.objects\.create is missing/ },
-    { status: 403, reason: "rateLimitExceeded", message: "slow down", code: "UNREACHABLE", retryable: true, words: /cannot do it now \(status 403: slow down\)/ },
+    {
+      status: 401,
+      reason: "authError",
+      message: "Invalid Credentials",
+      code: "NOT_PERMITTED",
+      words: /does not accept the credentials/,
+    },
+    {
+      status: 403,
+      reason: "forbidden",
+      message: "no access",
+      code: "NOT_PERMITTED",
+      words: /storage\.objects\.create is missing/,
+    },
+    {
+      status: 403,
+      reason: "insufficientPermissions",
+      message: "no",
+      code: "NOT_PERMITTED",
+      words: /storage\.objects\.create is missing/,
+    },
+    {
+      status: 403,
+      reason: "rateLimitExceeded",
+      message: "slow down",
+      code: "UNREACHABLE",
+      retryable: true,
+      words: /cannot do it now \(status 403: slow down\)/,
+    },
     { status: 403, reason: "quotaExceeded", code: "FAILED", words: /quota of the project/ },
     { status: 403, reason: "billingNotEnabled", code: "NOT_PERMITTED", words: /billing is not enabled/ },
     { status: 403, reason: "retentionPolicyNotMet", code: "NOT_PERMITTED", words: /retention policy/ },
     { status: 403, reason: "objectUnderActiveHold", code: "NOT_PERMITTED", words: /a hold protects it/ },
-    { status: 404, reason: "notFound", message: "The specified bucket does not exist.", code: "CONFIG_INVALID", words: /there is no bucket "b"/ },
-    { status: 400, reason: "customerEncryptionKeyIsIncorrect", code: "NOT_PERMITTED", words: /encrypted with another key/ },
-    { status: 400, reason: "resourceIsEncryptedWithCustomerEncryptionKey", code: "NOT_PERMITTED", words: /the config file has none/ },
+    {
+      status: 404,
+      reason: "notFound",
+      message: "The specified bucket does not exist.",
+      code: "CONFIG_INVALID",
+      words: /there is no bucket "b"/,
+    },
+    {
+      status: 400,
+      reason: "customerEncryptionKeyIsIncorrect",
+      code: "NOT_PERMITTED",
+      words: /encrypted with another key/,
+    },
+    {
+      status: 400,
+      reason: "resourceIsEncryptedWithCustomerEncryptionKey",
+      code: "NOT_PERMITTED",
+      words: /the config file has none/,
+    },
     { status: 400, reason: "customerEncryptionKeyFormatIsInvalid", code: "CONFIG_INVALID", words: /not 32 bytes/ },
-    { status: 400, reason: "invalid", message: "the MD5 does not match", code: "FAILED", words: /status 400: the MD5 does not match/ },
+    {
+      status: 400,
+      reason: "invalid",
+      message: "the MD5 does not match",
+      code: "FAILED",
+      words: /status 400: the MD5 does not match/,
+    },
     { status: 408, reason: "requestTimeout", code: "UNREACHABLE", retryable: true, words: /status 408/ },
     { status: 429, reason: "rateLimitExceeded", code: "UNREACHABLE", retryable: true, words: /status 429/ },
     { status: 500, reason: "backendError", code: "UNREACHABLE", retryable: true, words: /status 500/ },
@@ -61,7 +116,9 @@ describe("refusal()", () => {
 
   test("403 names the permission that the server names", () => {
     const message = "a@b does not have storage.objects.delete access to the object.";
-    expect(refusal(answer({ status: 403, reason: "forbidden", message }), DOING).message).toContain("the permission storage.objects.delete is missing");
+    expect(refusal(answer({ status: 403, reason: "forbidden", message }), DOING).message).toContain(
+      "the permission storage.objects.delete is missing",
+    );
   });
 
   test("refusal() says in one line what a server in between sent", () => {
