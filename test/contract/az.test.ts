@@ -99,9 +99,11 @@ describe.skipIf(!hasAzurite())("azure", () => {
       expect(Buffer.from(small?.content ?? []).toString()).toBe("one");
       const replacing = destination.replaceSmall(STATUS, Buffer.from("x"), { signal, expected: undefined });
       await expect(replacing).rejects.toMatchObject({ code: "CONFLICT" });
-      await destination.replaceSmall(STATUS, Buffer.from("two"), { signal, expected: small?.version });
+      const second = { signal, expected: small?.version };
+      const third = { signal, expected: await destination.replaceSmall(STATUS, Buffer.from("two"), second) };
+      await destination.replaceSmall(STATUS, Buffer.from("three"), third);
       expect(await namesIn(container)).toEqual([status]);
-      expect((await container.getBlobClient(status).downloadToBuffer()).toString()).toBe("two");
+      expect((await container.getBlobClient(status).downloadToBuffer()).toString()).toBe("three");
       const late = destination.replaceSmall(STATUS, Buffer.from("x"), { signal, expected: small?.version });
       await expect(late).rejects.toMatchObject({ code: "CONFLICT" });
     });
