@@ -37,8 +37,14 @@ export async function openContext(invocation: Invocation): Promise<Context> {
   return { ...opened, log: await openLog(invocation) };
 }
 
-/** Open the destination of the config; each call is tried again where that can help. */
-export async function openDestination({ destination: options }: Config): Promise<Destination> {
+/**
+ * Open the destination of the config; each call is tried again where that can help. A command that only reads says so: then nothing it does
+ * can change what is there.
+ */
+export async function openDestination(
+  { destination: options }: Config,
+  { isReadOnly = false }: { readonly isReadOnly?: boolean } = {},
+): Promise<Destination> {
   if (options.kind !== "local" && options.kind !== "ssh") {
     throw new BackupError(
       "CONFIG_INVALID",
@@ -52,7 +58,8 @@ export async function openDestination({ destination: options }: Config): Promise
     import("../destination/open.ts"),
     import("../destination/retrying.ts"),
   ]);
-  return retrying(await open(options));
+  const destination = retrying(await open(options));
+  return isReadOnly ? (await import("../destination/read-only.ts")).readOnly(destination) : destination;
 }
 
 /** Where the copies of one media of a host are. */

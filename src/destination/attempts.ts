@@ -20,6 +20,9 @@ export const DEFAULT_RETRY_POLICY: RetryPolicy = {
   withinMilliseconds: 180_000,
 };
 
+/** A store that asks for a longer wait is asked again after this. */
+const MOST_ASKED_MILLISECONDS = 120_000;
+
 /** Time and chance, so that tests need not wait. `pause` throws `signal.reason` when aborted. */
 export type RetryClock = {
   readonly now: () => number;
@@ -41,9 +44,10 @@ function waitMilliseconds(policy: RetryPolicy, attempt: number, random: number):
   return longest * (0.5 + random / 2);
 }
 
-/** What the other side asked for. */
+/** What the other side asked for, within reason. */
 function askedMilliseconds(error: unknown): number {
-  return error instanceof BackupError ? (error.retryAfterMilliseconds ?? 0) : 0;
+  const asked = error instanceof BackupError ? (error.retryAfterMilliseconds ?? 0) : 0;
+  return Math.min(asked, MOST_ASKED_MILLISECONDS);
 }
 
 /** Counts the failures of one call, and waits between its attempts. */

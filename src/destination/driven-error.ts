@@ -32,7 +32,8 @@ export function hasCode(error: unknown, ...codes: readonly DriverErrorCode[]): b
 export function driverError(error: unknown, { verb, object, url }: DrivenDoing): BackupError {
   if (error instanceof BackupError) return error;
   const facts = factsOf(error);
-  return new BackupError(facts.code, `Cannot ${verb} "${object}" on ${url}: ${facts.what}`, { ...facts, cause: error });
+  const where = object === url ? "" : ` on ${url}`;
+  return new BackupError(facts.code, `Cannot ${verb} "${object}"${where}: ${facts.what}`, { ...facts, cause: error });
 }
 
 /** The error of a call that was tried often enough: nobody else is to try it again. */

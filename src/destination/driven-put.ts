@@ -11,6 +11,7 @@ import type { DriverCalls } from "./driven-calls.ts";
 import { hasCode } from "./driven-error.ts";
 import { isSameContent } from "./driven-get.ts";
 import { DrivenUpload } from "./driven-upload.ts";
+import type { Upload } from "./driver.ts";
 import { cutParts, type Part } from "./part-cut.ts";
 import { partPlan } from "./part-plan.ts";
 import { PartPool } from "./part-pool.ts";
@@ -56,7 +57,6 @@ export class DrivenPut {
       if (signal.aborted) onAbort();
       const digest = await this.#store(expectedBytes);
       await this.#confirm(digest);
-      await this.#upload.forget();
       return digest;
     } catch (error) {
       this.#stop.abort(error);
@@ -82,10 +82,11 @@ export class DrivenPut {
     for await (const part of cutParts(measured, { plan, pool: this.#pool, limits, signal })) {
       if (part.isLast && part.number === 1) {
         await this.#publish(measured.digest(), () => this.#write(part));
-      } else {
-        this.#sender.send(await this.#upload.started(signal, expectedBytes), part);
+        break;
       }
-      if (part.isLast && part.number > 1) await this.#commit(part.number, measured.digest());
+      const upload = await this.#upload.started(signal, expectedBytes);
+      this.#sender.send(upload, part);
+      if (part.isLast) await this.#commit(upload, part.number, measured.digest());
     }
     return measured.digest();
   }
@@ -96,12 +97,12 @@ export class DrivenPut {
     await this.#calls.driver.write(this.#object.key, bytes, { signal, nonce, expected: undefined });
   }
 
-  async #commit(parts: number, digest: Digest): Promise<void> {
+  async #commit(upload: Upload, parts: number, digest: Digest): Promise<void> {
     const { signal } = this.#stop;
     await this.#sender.settled();
     signal.throwIfAborted();
-    const upload = await this.#upload.started(signal, undefined);
     await this.#publish(digest, () => upload.commit({ parts, ...digest }, { signal }));
+    await this.#upload.committed();
   }
 
   /** Make the object visible. An attempt whose answer was lost may have done so: then what is there is ours. */

@@ -11,6 +11,7 @@ export class DrivenUpload {
   /** Every attempt to begin it; at most one that succeeded is used. */
   readonly #starts: Promise<Upload>[] = [];
   #upload: Upload | undefined;
+  #isCommitted = false;
   #forget: (() => Promise<void>) | undefined;
 
   constructor(calls: DriverCalls, object: { readonly key: Key; readonly nonce: string }) {
@@ -32,13 +33,15 @@ export class DrivenUpload {
     return this.#upload;
   }
 
-  /** It was published. An attempt to begin it whose answer was lost may have left another one: then the note stays, and the next run sweeps. */
-  async forget(): Promise<void> {
+  /** It is published: nothing is to be aborted. An attempt to begin it whose answer was lost may have left another one: the next run sweeps it. */
+  async committed(): Promise<void> {
+    this.#isCommitted = true;
     if (this.#starts.length === 1) await this.#forget?.();
   }
 
   /** Throw away what was begun, also by an attempt that was given up. No part is under way. */
   async abort(signal: AbortSignal): Promise<void> {
+    if (this.#isCommitted) return;
     const starts = await this.#calls.once(signal, () => Promise.allSettled(this.#starts));
     for (const start of starts) {
       if (start.status === "fulfilled") await this.#calls.often(signal, () => start.value.abort({ signal }));

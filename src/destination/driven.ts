@@ -30,6 +30,8 @@ import type { Driver } from "./driver.ts";
 export type DrivenOptions = {
   /** The driver's `url`, which is shown before it is opened. */
   readonly url: string;
+  /** A driver that is open already, to begin with. */
+  readonly opened?: Driver;
   /** For what only the layer can try again: parts, ranges, and publishing. Other calls are `retrying()`'s. */
   readonly policy?: RetryPolicy;
   readonly clock?: RetryClock;
@@ -60,6 +62,7 @@ class DrivenDestination implements Destination {
     this.url = options.url;
     this.#open = open;
     this.#options = options;
+    this.#driver = options.opened && Promise.resolve(options.opened);
   }
 
   async capabilities({ signal }: CallOptions): Promise<Capabilities> {

@@ -14,6 +14,9 @@ export const POOL_BYTES = 80 * MIB;
 /** How much of the parts an expected length may use up; the rest is for content that is longer. */
 const EXPECTED_SHARE = 0.75;
 
+/** No copy is expected to be larger, unless it is known: parts of stores that take more would be large for nothing. */
+const LARGEST_COPY_BYTES = 8 * 1024 ** 4;
+
 type PartLimits = Pick<DriverLimits, "leastPartBytes" | "mostPartBytes" | "mostParts" | "mostObjectBytes">;
 
 /**
@@ -40,20 +43,23 @@ export function partPlan(limits: PartLimits, expectedBytes = 0): PartPlan {
   const unitBytes = limits.mostPartBytes < PART_UNIT_BYTES ? 1 : PART_UNIT_BYTES;
   const largest = limits.mostPartBytes - (limits.mostPartBytes % unitBytes);
   const rounded = (bytes: number) => Math.min(Math.ceil(bytes / unitBytes) * unitBytes, largest);
-  const known = Math.min(expectedBytes, limits.mostObjectBytes) / (limits.mostParts * EXPECTED_SHARE);
-  const leastBytes = rounded(Math.max(FIRST_PART_BYTES, limits.leastPartBytes, stepped(known, unitBytes)));
-  const share = 10 / limits.mostParts;
-  const plan = (mostBytes: number): PartPlan => ({
-    leastBytes,
-    mostBytes,
-    share,
-    steadyBytes: expectedBytes,
-    unitBytes,
-  });
-  for (let mostBytes = leastBytes; mostBytes < largest; mostBytes *= 2) {
-    if (reaches(plan(mostBytes), limits)) return plan(mostBytes);
+  const mostObjectBytes = Math.min(limits.mostObjectBytes, Math.max(LARGEST_COPY_BYTES, 2 * expectedBytes));
+  const known = Math.min(expectedBytes, mostObjectBytes) / (limits.mostParts * EXPECTED_SHARE);
+  const wanted = Math.max(FIRST_PART_BYTES, limits.leastPartBytes, stepped(known, unitBytes));
+  const found = candidates(rounded(wanted), largest)
+    .map(([leastBytes, mostBytes]): PartPlan => {
+      return { leastBytes, mostBytes, share: 10 / limits.mostParts, steadyBytes: expectedBytes, unitBytes };
+    })
+    .find((plan) => reaches(plan, { ...limits, mostObjectBytes }));
+  return found ?? { leastBytes: largest, mostBytes: largest, share: 1, steadyBytes: expectedBytes, unitBytes };
+}
+
+/** Least and most of plans, those that need little memory for small copies first. */
+function* candidates(wantedBytes: number, largest: number): Generator<readonly [number, number], void> {
+  for (let least = wantedBytes; least < largest; least *= 2) {
+    for (let most = least; most < largest; most *= 2) yield [least, most];
+    yield [least, largest];
   }
-  return plan(largest);
 }
 
 /** The size of the next part, in bytes, when `sentBytes` are in the parts before it. */

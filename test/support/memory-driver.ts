@@ -130,17 +130,11 @@ export class MemoryDriver implements Driver {
     if (object.version !== range.version) throw driverError("CHANGED");
     const most = fault !== undefined && "afterBytes" in fault ? fault.afterBytes : range.bytes;
     const end = Math.min(range.offset + Math.min(range.bytes, most), object.bytes);
-    const scratch = Buffer.alloc(CHUNK_BYTES);
-    for (let start = range.offset; start < end; start += CHUNK_BYTES) {
-      await sleep(0);
+    for await (const chunk of inChunks(object.content.subarray(range.offset, end))) {
       signal.throwIfAborted();
-      const chunk = object.content.subarray(start, Math.min(start + CHUNK_BYTES, end));
-      chunk.copy(scratch);
-      yield scratch.subarray(0, chunk.length);
-      // Valid until the next pull, and not longer.
-      scratch.fill(0);
+      yield chunk;
     }
-    if (fault !== undefined && "afterBytes" in fault && fault.error !== undefined) throw fault.error;
+    if (fault !== undefined && "afterBytes" in fault) await suffer(fault, signal);
   }
 
   async start(
@@ -271,6 +265,17 @@ class MemoryUpload implements Upload {
       throw new TypeError(`part ${number} has ${bytes.length} bytes`);
     }
     return bytes;
+  }
+}
+
+/** Each is valid until the next is pulled, and not longer. */
+async function* inChunks(content: Buffer): AsyncGenerator<Uint8Array, void> {
+  const scratch = Buffer.alloc(CHUNK_BYTES);
+  for (let start = 0; start < content.length; start += CHUNK_BYTES) {
+    await sleep(0);
+    const length = content.copy(scratch, 0, start, start + CHUNK_BYTES);
+    yield scratch.subarray(0, length);
+    scratch.fill(0);
   }
 }
 
