@@ -24,7 +24,7 @@ export type AzUploadPlace = {
 };
 
 /** Somebody else's object has the name. */
-export const TAKEN = new AzFailure({ status: 409, code: "BlobAlreadyExists" });
+const TAKEN = new AzFailure({ status: 409, code: "BlobAlreadyExists" });
 
 /**
  * One blob, in blocks. Until they are committed nobody sees them, an older blob of that name stays as it is, and Azure throws

@@ -46,7 +46,7 @@ export async function openAz(options: AzOptions, tuning: AzTuning = {}): Promise
 }
 
 /** Make the driver of a container. Loads the library; connects with the first call. */
-export async function azDriver(options: AzOptions, tuning: AzTuning = {}): Promise<Driver> {
+async function azDriver(options: AzOptions, tuning: AzTuning = {}): Promise<Driver> {
   const connection = parseConnectionString(options.connectionString);
   const { AzClient } = await import("./az-client.ts");
   const { silenceMilliseconds = 60_000 } = tuning;

@@ -35,6 +35,10 @@ function refusal(status: number, code: string, headers: Record<string, string> =
   return { kind: "answer", status, headers: { ...about, ...headers }, body };
 }
 
+function xml(body: string): Fault {
+  return { kind: "answer", status: 200, body, headers: { "content-type": "application/xml" } };
+}
+
 describe.skipIf(!hasAzurite())("azure that fails", () => {
   let azurite: Azurite;
   let proxy: FaultyHttp;
@@ -185,6 +189,13 @@ describe.skipIf(!hasAzurite())("azure that fails", () => {
       await expect(get()).rejects.toMatchObject({ code: "UNREACHABLE" });
     });
 
+    test("bytes from elsewhere in the object never pass for those that were asked for", async () => {
+      await destination.put(STATUS, chunks("0123456789"), { signal });
+      const headers = { etag: '"x"', "content-range": "bytes 10-19/20", "content-length": "10" };
+      spoil(isGet, { kind: "answer", status: 206, body: "abcdefghij", headers }, ALWAYS);
+      await expect(collect(destination.get(STATUS, { signal }))).rejects.toMatchObject({ code: "UNREACHABLE" });
+    });
+
     test("an object that is replaced meanwhile is not mixed", async () => {
       const reading = destination.get(KEY, { signal })[Symbol.asyncIterator]();
       spoil(isGet, { kind: "swallow" }, { times: 20 });
@@ -227,6 +238,7 @@ describe.skipIf(!hasAzurite())("azure that fails", () => {
         "an XML of another kind",
         { kind: "answer", status: 200, body: "<html/>", headers: { "content-type": "application/xml" } },
       ],
+      ["an XML that holds no blobs of Azure's", xml("<Other><Blobs/></Other>")],
       ["no page at all", { kind: "answer", status: 200 }],
       ["silence", { kind: "swallow" }],
     ])("%s is an error that can be tried again, never an empty store", async (_, fault) => {
