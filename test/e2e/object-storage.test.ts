@@ -153,20 +153,11 @@ describe.each(STORES.filter(({ has }) => has()))("backup to $name", (kind) => {
     const result = await sandbox.run(["check", "--destination", "--json"]);
     expect(result).toMatchObject({ exitCode: 0, stderr: "" });
     const findings = JSON.parse(result.stdout) as { name: string; result: string }[];
-    expect(findings.map(({ name, result }) => `${name}: ${result}`)).toEqual(
-      [
-        "destination",
-        "list",
-        "write",
-        "read",
-        "listing",
-        "clock",
-        "large object",
-        "replace",
-        "conditions",
-        "delete",
-      ].map((name) => `${name}: ok`),
-    );
+    const names = ["destination", "list", "write", "read", "listing", "clock", "large object", "replace", "conditions"];
+    const expected = [...names, "delete"].map((name) => {
+      return `${name}: ${name === "conditions" && kind.conditions === "none" ? "warning" : "ok"}`;
+    });
+    expect(findings.map(({ name, result }) => `${name}: ${result}`)).toEqual(expected);
     expect((await sandbox.run(["check"])).exitCode).toBe(0);
     await withDestination(store, async (destination) => expect(await leftoversOn(destination)).toEqual([]));
   });
@@ -224,7 +215,7 @@ describe.each(STORES.filter(({ has }) => has()))("backup to $name", (kind) => {
     }
   });
 
-  test(`lists ${MANY} copies, and expires some of them`, async () => {
+  test.skipIf(!kind.hasPages)(`lists ${MANY} copies, and expires some of them`, async () => {
     await withDestination(store, plantMany);
     using sandbox = sandboxOn(store, {
       source: { hostname: "db7", backup_dirs: "" },

@@ -1,3 +1,6 @@
+import { chmodSync, copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { CreateBucketCommand } from "@aws-sdk/client-s3";
 import { parseConfig } from "../../src/config/config.ts";
 import type { Destination } from "../../src/destination/destination.ts";
@@ -28,8 +31,10 @@ export type StoreKind = {
   readonly start: () => Promise<Store>;
   /** Whether it can make URLs with the credentials it has here. */
   readonly canShare: boolean;
-  /** Whether of two writers at the same moment only one succeeds; versitygw compares first and writes then, so that both may. */
-  readonly isAtomic: boolean;
+  /** `atomic`: of two writers at the same moment one succeeds; `claimed`: it compares first and writes then, so that both may; or it has none. */
+  readonly conditions: "atomic" | "claimed" | "none";
+  /** Whether a listing of a few thousand objects comes in pages. */
+  readonly hasPages: boolean;
 };
 
 /** The destination that the sections of a store name, as the program opens it. */
@@ -107,10 +112,55 @@ async function startAzureStore(): Promise<Store> {
   };
 }
 
+/** The sample driver of the documents, over a directory of its own. */
+async function startSampleStore(): Promise<Store> {
+  const root = mkdtempSync(join(tmpdir(), "sample-store-"));
+  const path = join(root, "driver.mjs");
+  copyFileSync(new URL("sample-driver.mjs", import.meta.url), path);
+  chmodSync(path, 0o600);
+  return {
+    sections: {
+      destination: { backup_destination: `module:${path}` },
+      module: { directory: join(root, "of objects") },
+    },
+    env: {},
+    stop: async () => rmSync(root, { recursive: true, force: true }),
+  };
+}
+
 /** Every kind of store that tests can have. */
 export const STORES: readonly StoreKind[] = [
-  { name: "fake-gcs-server", has: hasFakeGcs, start: startGcsStore, canShare: false, isAtomic: true },
-  { name: "Azurite", has: hasAzurite, start: startAzureStore, canShare: true, isAtomic: true },
-  { name: "SeaweedFS", has: hasSeaweed, start: startSeaweedStore, canShare: true, isAtomic: true },
-  { name: "versitygw", has: hasVersity, start: startVersityStore, canShare: true, isAtomic: false },
+  {
+    name: "a driver of its own",
+    has: () => true,
+    start: startSampleStore,
+    canShare: false,
+    conditions: "none",
+    hasPages: false,
+  },
+  {
+    name: "fake-gcs-server",
+    has: hasFakeGcs,
+    start: startGcsStore,
+    canShare: false,
+    conditions: "atomic",
+    hasPages: true,
+  },
+  { name: "Azurite", has: hasAzurite, start: startAzureStore, canShare: true, conditions: "atomic", hasPages: true },
+  {
+    name: "SeaweedFS",
+    has: hasSeaweed,
+    start: startSeaweedStore,
+    canShare: true,
+    conditions: "atomic",
+    hasPages: true,
+  },
+  {
+    name: "versitygw",
+    has: hasVersity,
+    start: startVersityStore,
+    canShare: true,
+    conditions: "claimed",
+    hasPages: false,
+  },
 ];
