@@ -2,7 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { BackupError } from "../domain/errors.ts";
 import type { Destination } from "./destination.ts";
 import { driven } from "./driven.ts";
-import type { Driver, DriverCall, StoredObject, UnfinishedUpload } from "./driver.ts";
+import type { Driver, DriverCall, DriverLimits, StoredObject, UnfinishedUpload } from "./driver.ts";
 import { NONCE } from "./gcs-answer.ts";
 import { GcsClient, type GcsPlace } from "./gcs-client.ts";
 import { ANONYMOUS, type Credentials, openCredentials } from "./gcs-credentials.ts";
@@ -18,7 +18,7 @@ const GOOGLE = "https://storage.googleapis.com";
 
 /** https://cloud.google.com/storage/quotas; the size of a chunk is ours: one answer is waited for after each. */
 const LIMITS = {
-  leastPartBytes: 8 * 1024 * 1024,
+  leastPartBytes: 16 * 1024 * 1024,
   mostPartBytes: 1024 ** 3,
   mostParts: 2 ** 31,
   mostObjectBytes: 5 * 1024 ** 4,
@@ -33,8 +33,8 @@ const MOST_SHARE_SECONDS = 7 * 24 * 3600;
 /** How many parts of a copy of the predecessor are removed at once. */
 const PARALLEL_REMOVALS = 8;
 
-/** How patient to be, for tests. */
-type GcsTuning = { readonly stallMilliseconds?: number };
+/** How patient to be, and how large chunks are, for tests. */
+type GcsTuning = { readonly stallMilliseconds?: number; readonly chunkBytes?: number };
 
 /** Open a bucket of Google Cloud Storage. Nothing is sent, and no library loaded, before the first call. */
 export async function openGcs(options: GcsOptions, tuning?: GcsTuning): Promise<Destination> {
@@ -47,11 +47,11 @@ export async function openGcs(options: GcsOptions, tuning?: GcsTuning): Promise<
  */
 export async function gcsDriver(
   options: Omit<GcsOptions, "kind">,
-  { stallMilliseconds = 60_000 }: GcsTuning = {},
+  { stallMilliseconds = 60_000, chunkBytes = LIMITS.leastPartBytes }: GcsTuning = {},
 ): Promise<Driver> {
   const place = placeOf(options);
   const credentials = await credentialsOf(options, place);
-  return new GcsDriver(new GcsClient(place, credentials, openHttp(stallMilliseconds)));
+  return new GcsDriver(new GcsClient(place, credentials, openHttp(stallMilliseconds)), chunkBytes);
 }
 
 function placeOf({ bucket, endpoint, prefix, encryptionKey }: Omit<GcsOptions, "kind">): GcsPlace {
@@ -94,13 +94,14 @@ async function credentialsOf({ credentialsFile }: Omit<GcsOptions, "kind">, plac
 
 class GcsDriver implements Driver {
   readonly kind = "gcs";
-  readonly limits = LIMITS;
+  readonly limits: DriverLimits;
   readonly url: string;
   readonly #client: GcsClient;
   readonly #reader: GcsReader;
 
-  constructor(client: GcsClient) {
+  constructor(client: GcsClient, leastPartBytes: number) {
     this.url = client.place.url;
+    this.limits = { ...LIMITS, leastPartBytes };
     this.#client = client;
     this.#reader = new GcsReader(client);
   }

@@ -104,7 +104,7 @@ describe.skipIf(!hasFakeGcs())("gcs credentials", () => {
 
   test("every request brings the token of a workload identity, which is got once, and nothing is printed", async () => {
     const printed = [vi.spyOn(console, "warn"), vi.spyOn(process.stderr, "write"), vi.spyOn(process, "emitWarning")];
-    await using destination = await openGcs(options);
+    await using destination = await openGcs(options, { chunkBytes: 8 * 1024 * 1024 });
     const content = noise(9_000_000);
     await destination.put(KEY, sliced(content, 1_000_000), { signal });
     expect(content.equals(await collect(destination.get(KEY, { signal })))).toBe(true);
@@ -224,6 +224,15 @@ describe.skipIf(!hasFakeGcs())("gcs credentials", () => {
       }
       await expect(share()).rejects.toThrow("it consists of 2 objects");
     });
+  });
+
+  test("a server whose certificate nobody trusts gets no token", async () => {
+    const impostor = await startFakeGcs("https");
+    await using destination = await openGcs({ ...options, endpoint: impostor.endpoint });
+    const reading = destination.readSmall(KEY, { signal });
+    await expect(reading).rejects.toMatchObject({ code: "UNREACHABLE", retryable: false });
+    await expect(reading).rejects.toThrow(/certificate/);
+    await impostor.stop();
   });
 
   test("now() is the server's clock", async () => {

@@ -65,17 +65,20 @@ describe.skipIf(!hasFakeGcs())("gcs faults", () => {
   });
 
   function open(changes: Partial<GcsOptions> = {}): Destination {
-    const destination = driven(() => gcsDriver({ ...options, ...changes }, { stallMilliseconds: 400 }), {
-      url: "gs://test",
-      policy: { tries: 4, firstWaitMilliseconds: 4, longestWaitMilliseconds: 4, withinMilliseconds: 60_000 },
-      clock: {
-        now: () => performance.now(),
-        random: () => 0.5,
-        pause: async (milliseconds) => {
-          waits.push(milliseconds);
+    const destination = driven(
+      () => gcsDriver({ ...options, ...changes }, { stallMilliseconds: 400, chunkBytes: 8 * MIB }),
+      {
+        url: "gs://test",
+        policy: { tries: 4, firstWaitMilliseconds: 4, longestWaitMilliseconds: 4, withinMilliseconds: 60_000 },
+        clock: {
+          now: () => performance.now(),
+          random: () => 0.5,
+          pause: async (milliseconds) => {
+            waits.push(milliseconds);
+          },
         },
       },
-    });
+    );
     opened.push(destination);
     return destination;
   }

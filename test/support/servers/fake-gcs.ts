@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import { connect } from "node:net";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -27,15 +28,15 @@ export function hasFakeGcs(): boolean {
   return present;
 }
 
-/** Start a private server. */
-export async function startFakeGcs(): Promise<FakeGcs> {
+/** Start a private server; with `https` it shows a certificate that nobody trusts. */
+export async function startFakeGcs(scheme: "http" | "https" = "http"): Promise<FakeGcs> {
   const port = await freePort();
-  const endpoint = `http://127.0.0.1:${port}`;
-  const options = ["-backend", "memory", "-scheme", "http", "-host", "127.0.0.1", "-port", String(port)];
+  const endpoint = `${scheme}://127.0.0.1:${port}`;
+  const options = ["-backend", "memory", "-scheme", scheme, "-host", "127.0.0.1", "-port", String(port)];
   const args = [...options, "-public-host", `127.0.0.1:${port}`, "-external-url", endpoint, "-log-level", "error"];
   // It must not outlive a test runner that is killed.
   const server = spawn("setpriv", ["--pdeathsig", "KILL", "--", BINARY, ...args], { stdio: "ignore" });
-  for (let tries = 0; !(await answers(endpoint)); tries += 1) {
+  for (let tries = 0; !(await answers(port)); tries += 1) {
     if (server.exitCode !== null || tries > 200) throw new Error(`${BINARY} does not start`);
     await pause(25);
   }
@@ -68,11 +69,12 @@ async function ask(url: string, init: RequestInit): Promise<Response> {
   return answer;
 }
 
-async function answers(endpoint: string): Promise<boolean> {
-  return fetch(`${endpoint}/storage/v1/b?project=test`).then(
-    async (answer) => (await answer.text()) !== "",
-    () => false,
-  );
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.once("connect", () => resolve(socket.destroy() !== undefined));
+    socket.once("error", () => resolve(false));
+  });
 }
 
 async function end(server: ChildProcess): Promise<void> {
