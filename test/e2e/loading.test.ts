@@ -28,7 +28,7 @@ function expectNoCloud(files: readonly string[]): void {
   expect(files.length).toBeGreaterThan(2);
   for (const file of files) {
     const text = readFileSync(file, "utf8");
-    for (const pattern of CLOUD) expect(pattern.exec(`${file}\n${text}`)?.[0], file).toBeUndefined();
+    for (const pattern of CLOUD) expect(pattern.exec(`${file}\n${text}`)?.[0], `in ${file}`).toBeUndefined();
   }
 }
 

@@ -39,7 +39,8 @@ export type StoreKind = {
 
 /** The destination that the sections of a store name, as the program opens it. */
 export async function openStore({ sections }: Pick<Store, "sections">): Promise<Destination> {
-  const text = Object.entries({ source: {}, ...sections }).map(([section, keys]) =>
+  const all: Sections = { source: {}, ...sections };
+  const text = Object.entries(all).map(([section, keys]) =>
     [`[${section}]`, ...Object.entries(keys).map(([key, value]) => `${key}=${value}`), ""].join("\n"),
   );
   const { config } = parseConfig(text.join("\n"), { path: "store", hostname: "db7" });
@@ -67,7 +68,8 @@ async function startVersityStore(): Promise<Store> {
 
 type Server = Awaited<ReturnType<typeof startVersity>>;
 
-function s3Store({ endpoint, region, admin, stop }: Server, more: Readonly<Record<string, string>>): Store {
+function s3Store(server: Server, more: Readonly<Record<string, string>>): Store {
+  const { endpoint, region, admin } = server;
   return {
     sections: {
       destination: { backup_destination: "s3" },
@@ -82,7 +84,7 @@ function s3Store({ endpoint, region, admin, stop }: Server, more: Readonly<Recor
       },
     },
     env: {},
-    stop,
+    stop: () => server.stop(),
   };
 }
 
@@ -95,7 +97,7 @@ async function startGcsStore(): Promise<Store> {
       gcs: { bucket: BUCKET, endpoint: server.endpoint, prefix: "of/production" },
     },
     env: {},
-    stop: server.stop,
+    stop: () => server.stop(),
   };
 }
 
@@ -108,7 +110,7 @@ async function startAzureStore(): Promise<Store> {
       az: { connection_string: server.connectionString(), container_name: BUCKET },
     },
     env: {},
-    stop: server.stop,
+    stop: () => server.stop(),
   };
 }
 
