@@ -148,7 +148,7 @@ export const STORES: readonly StoreKind[] = [
     conditions: "atomic",
     hasPages: true,
   },
-  { name: "Azurite", has: hasAzurite, start: startAzureStore, canShare: true, conditions: "atomic", hasPages: true },
+  { name: "Azurite", has: hasAzurite, start: startAzureStore, canShare: true, conditions: "atomic", hasPages: false },
   {
     name: "SeaweedFS",
     has: hasSeaweed,
