@@ -26,6 +26,8 @@ const LIMITS: DriverLimits = {
   mostParts: 10_000,
   mostObjectBytes: 5 * 1024 ** 2 * MIB,
   parallelParts: 8,
+  // More would cost memory: what a connection read is garbage that lies about for a while.
+  parallelReads: 4,
   isConditional: true,
 };
 

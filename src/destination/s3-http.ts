@@ -38,7 +38,7 @@ const COMMIT_IDLE_MS = 600_000;
 /** Of a body at once, so that what TLS makes of a part is not in memory as a whole. */
 const SLICE_BYTES = 256 * 1024;
 /** Of a response to have in memory at once. */
-const READ_AHEAD_BYTES = 1024 * 1024;
+const READ_AHEAD_BYTES = 256 * 1024;
 
 /**
  * Carries requests of the SDK over node:http and node:https: an answer's body is the socket's own stream, which costs less
@@ -148,24 +148,20 @@ function watch(wired: ClientRequest, { connectMs, idleMs }: { connectMs: number;
   let response: IncomingMessage | undefined;
   wired.once("response", (arrived) => (response = arrived));
   wired.once("socket", (socket) => {
-    const connected = "encrypted" in socket ? "secureConnect" : "connect";
     const give = () => wired.destroy(systemError("ETIMEDOUT", `no connection within ${connectMs / 1000} seconds`));
     const timer = socket.connecting ? setTimeout(give, connectMs) : undefined;
-    const onConnected = () => clearTimeout(timer);
-    // A connection that is used again is there already, and would collect listeners.
-    if (timer !== undefined) socket.once(connected, onConnected);
+    const connected = "encrypted" in socket ? "secureConnect" : "connect";
+    const onConnect = () => clearTimeout(timer);
     const onIdle = () => {
       // With bytes waiting to be read it is us who are slow.
       if (response !== undefined && response.readableLength > 0) socket.setTimeout(idleMs);
       else (response ?? wired).destroy(systemError("ETIMEDOUT", `nothing came for ${idleMs / 1000} seconds`));
     };
-    socket.setTimeout(idleMs);
-    socket.on("timeout", onIdle);
+    socket.setTimeout(idleMs).on("timeout", onIdle).on(connected, onConnect);
     wired.once("close", () => {
+      // The next request may have the same socket.
       clearTimeout(timer);
-      socket.off(connected, onConnected);
-      socket.setTimeout(0);
-      socket.off("timeout", onIdle);
+      socket.setTimeout(0).off("timeout", onIdle).off(connected, onConnect);
     });
   });
 }
@@ -178,22 +174,21 @@ function send(wired: ClientRequest, body: unknown): void {
     return;
   }
   let sent = 0;
-  const more = (): void => {
-    while (sent < bytes.length) {
-      const slice = bytes.subarray(sent, sent + SLICE_BYTES);
-      sent += slice.length;
-      if (!wired.write(slice)) {
-        wired.once("drain", more);
-        return;
-      }
+  let isRefused = false;
+  // One piece at a time: TLS copies what lies in its queue before it encrypts it.
+  const more = (error?: Error | null): void => {
+    if (isRefused || error instanceof Error) return;
+    if (sent === bytes.length) {
+      wired.end();
+      return;
     }
-    wired.end();
+    const slice = bytes.subarray(sent, sent + SLICE_BYTES);
+    sent += slice.length;
+    wired.write(slice, more);
   };
   wired.once("response", (response) => {
-    const isRefused = (response.statusCode ?? 0) >= 300 && !wired.writableEnded;
-    if (!isRefused) return;
-    wired.off("drain", more);
-    response.once("end", () => wired.destroy());
+    isRefused = (response.statusCode ?? 0) >= 300 && !wired.writableEnded;
+    if (isRefused) response.once("end", () => wired.destroy());
   });
   more();
 }

@@ -1,4 +1,5 @@
 import type { DriverCall, DriverRange } from "./driver.ts";
+import { Batches } from "./s3-batches.ts";
 import type { Arriving } from "./s3-client.ts";
 import { doing, refusal, type S3Site } from "./s3-deeds.ts";
 
@@ -23,10 +24,10 @@ export async function* readRange(
   try {
     const wrong = whatIsWrong(arriving, range);
     if (wrong !== undefined) throw refuse("UNREACHABLE", wrong);
-    const chunks = arriving.body[Symbol.asyncIterator]() as AsyncIterator<Uint8Array, undefined>;
+    const batches = new Batches(arriving.body);
     for (;;) {
-      const { done, value: chunk } = await doing(site, deed, () => chunks.next());
-      if (done === true) break;
+      const chunk = await doing(site, deed, () => batches.next());
+      if (chunk === undefined) break;
       bytes += chunk.length;
       if (bytes > range.bytes) throw refuse("UNREACHABLE", `the server sent more than ${range.bytes} bytes`);
       yield chunk;
