@@ -231,6 +231,15 @@ describe.each(STORES.filter(({ has }) => has()))("backup to $name", (kind) => {
   });
 });
 
+test("share says which destinations have URLs, where the configured one has none", async () => {
+  using sandbox = new Sandbox();
+  const local = { backup_dir: sandbox.directory("copies") };
+  sandbox.configure({ source: { backup_dirs: "" }, destination: { backup_destination: "local" }, local });
+  const result = await sandbox.run(["share", "db7/daily/files/_etc-2026-11-21_00_00_00.tar"]);
+  expect(result).toMatchObject({ exitCode: 2, stdout: "" });
+  expect(result.stderr).toMatch(/: a destination of kind local has no URLs\. Share from .* s3, gcs or az, [^\n]*\n$/);
+});
+
 /** Small copies of a directory, put there without runs. */
 async function plantMany(destination: Destination): Promise<void> {
   const { status } = shelfOn(destination, "files");

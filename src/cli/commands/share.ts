@@ -32,7 +32,10 @@ export async function share({ copy: typed, expires, json }: ShareOptions, invoca
 }
 
 function cannotShare(url: string, { destination }: Config): BackupError {
-  const what = destination.kind === "module" ? "its driver makes no URLs" : `${destination.kind} has no URLs to share`;
+  const what =
+    destination.kind === "module"
+      ? "its driver makes no URLs"
+      : `a destination of kind ${destination.kind} has no URLs`;
   return new BackupError("USAGE", `Cannot share a copy on "${url}": ${what}`, {
     hint: "Share from a destination of kind s3, gcs or az, or restore the copy and send it another way.",
   });
