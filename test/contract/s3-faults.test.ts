@@ -47,8 +47,7 @@ describe.skipIf(!hasSeaweed())("S3 behind a bad network", () => {
 
   beforeEach(async () => {
     proxy.reset();
-    const options = s3Options({ ...server, endpoint: proxy.endpoint });
-    destination = await openS3(options, { idleMilliseconds: 700, policy: QUICK });
+    destination = await open();
     for await (const { key } of destination.list("", { signal })) {
       await raw.send(new DeleteObjectCommand({ Bucket: BUCKET, Key: key }));
     }
@@ -57,6 +56,14 @@ describe.skipIf(!hasSeaweed())("S3 behind a bad network", () => {
     }
     proxy.reset();
   });
+
+  const open = (idleMilliseconds = 20_000) =>
+    openS3(s3Options({ ...server, endpoint: proxy.endpoint }), { idleMilliseconds, policy: QUICK });
+
+  /** Where something stalls on purpose, not long. */
+  async function openFor(fault: HttpFault): Promise<void> {
+    if (fault.kind === "stall") destination = await open(1500);
+  }
 
   async function openUploads() {
     return (await raw.send(new ListMultipartUploadsCommand({ Bucket: BUCKET }))).Uploads ?? [];
@@ -93,6 +100,7 @@ describe.skipIf(!hasSeaweed())("S3 behind a bad network", () => {
     ["the answer to the end is lost", "CompleteMultipartUpload", { kind: "lose answer" }],
     ["the end stalls", "HeadObject", { kind: "stall" }],
   ])("put() stores all when %s twice", async ([, action, fault]) => {
+    await openFor(fault);
     proxy.meet = breaking(action, fault, 2);
     expect(await put()).toEqual({ bytes: CONTENT.length, sha256: sha256(CONTENT) });
     expect(asked(action)).toBeGreaterThanOrEqual(fault.kind === "lose answer" ? 1 : 2);
@@ -163,6 +171,7 @@ describe.skipIf(!hasSeaweed())("S3 behind a bad network", () => {
     ["refused with 503", s3Answer(503, "SlowDown")],
     ["stalled", { kind: "stall" }],
   ])("get() delivers all when answers are %s", async ([, fault]) => {
+    await openFor(fault);
     await put();
     proxy.reset();
     proxy.meet = ({ action, nth }) => (action === "GetObject" && nth % 2 === 1 && nth < 8 ? fault : undefined);
