@@ -5,7 +5,7 @@ import type { ByteStream, Digest } from "../lib/bytes.ts";
 /** Every call ends with `signal.reason` when the signal is aborted. */
 export type CallOptions = { readonly signal: AbortSignal };
 
-/** About how long the content is, where that is known: what is stored need not have that length. */
+/** About how long the content is, where that is known: it may be shorter, or longer. */
 export type PutOptions = CallOptions & { readonly expectedBytes?: number | undefined };
 
 /** For how long a URL is to work. */

@@ -20,6 +20,7 @@ const CLEANUP_MS = 10_000;
 type NewCopy<M extends Media> = {
   readonly key: Key;
   readonly content: ByteStream;
+  readonly expectedBytes?: number | undefined;
   /** The record of the copy, once its size and digest are known. */
   readonly describe: (digest: Digest) => CopyOf<M>;
 };
@@ -47,12 +48,12 @@ export async function storeCopy<M extends Media>(
 
 async function putData<M extends Media>(
   { destination, manifests }: Shelf<M>,
-  { key, content }: NewCopy<M>,
+  { key, content, expectedBytes }: NewCopy<M>,
   { signal }: CallOptions,
 ): Promise<Digest> {
   try {
     await manifests.begin(key, { signal });
-    return await destination.put(key, content, { signal });
+    return await destination.put(key, content, { signal, expectedBytes });
   } catch (error) {
     // Only the mark: the destination keeps nothing of a failed call, and what lies under a taken key is not ours.
     await cleanUp((options) => manifests.forget(key, options));

@@ -70,6 +70,8 @@ export type Order<M extends TimedMedia, Facts> = {
   readonly source: Source<Facts>;
   readonly startedAt: Date;
   readonly clockBehind: boolean;
+  /** About how much there is to copy, before it is compressed; where that is known. */
+  readonly expectedBytes?: number | undefined;
   /** The record of the copy, once it is stored. */
   readonly describe: (stored: Stored<M>, facts: Facts) => CopyOf<M>;
 };
@@ -167,7 +169,7 @@ export async function takeCopy<M extends TimedMedia, Facts>(
     const stored = { media, key, host: shelf.host, interval, suffixes, ...digest, startedAt, finishedAt };
     return order.describe({ ...stored, verified: undefined }, capture.facts());
   };
-  const { status } = await storeCopy(shelf, { key, content, describe }, { signal });
+  const { status } = await storeCopy(shelf, { key, content, describe, expectedBytes: order.expectedBytes }, { signal });
   log.info(`stored "${key}"`);
   await release(backup, capture);
   await finishLocal(backup, tap, tapFailure);

@@ -6,7 +6,11 @@ import type { ContractCase, Extras, Opened } from "../../src/destination/contrac
 export function destinationContract(name: string, open: () => Promise<Opened>, extras: Extras = {}): void {
   const groups = Map.groupBy(contractCases(extras), ({ group }) => group);
   describe(name, () => {
-    for (const [group, cases] of groups) describe(group, () => testAll(cases, open));
+    for (const [group, cases] of groups) {
+      describe(group, () => {
+        testAll(cases, open);
+      });
+    }
   });
 }
 

@@ -20,11 +20,16 @@ destinationContract("driven(MemoryDriver)", async () => {
   };
 });
 
-destinationContract("driven(MemoryDriver without conditions and nonces)", async () => {
-  const store = new MemoryStore();
-  const driver = new MemoryDriver(store, { limits: { isConditional: false }, keepsNonces: false });
-  return { destination: driven(async () => driver, { url: "memory:" }), cleanup: async () => {} };
-});
+destinationContract(
+  "driven(MemoryDriver without conditions and nonces)",
+  async () => {
+    const store = new MemoryStore();
+    const driver = new MemoryDriver(store, { limits: { isConditional: false }, keepsNonces: false });
+    return { destination: driven(async () => driver, { url: "memory:" }), cleanup: async () => {} };
+  },
+  // They are published one after the other.
+  { manyObjects: 200 },
+);
 
 /** Below a directory that is ours alone: whatever the checkout's modes are, the module in it can be trusted. */
 async function copiedSample(): Promise<{ readonly root: string; readonly path: string }> {

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { setTimeout as sleep, setImmediate as tick } from "node:timers/promises";
 import type {
   Driver,
   DriverCall,
@@ -205,7 +205,7 @@ export class MemoryDriver implements Driver {
     const fault = this.store.meet(call, key, part);
     if (fault !== undefined && "answerLost" in fault && fault.answerLost) work();
     if (fault !== undefined) await suffer(fault, signal);
-    await sleep(0);
+    await tick();
     signal.throwIfAborted();
     return work();
   }
@@ -272,7 +272,7 @@ class MemoryUpload implements Upload {
 async function* inChunks(content: Buffer): AsyncGenerator<Uint8Array, void> {
   const scratch = Buffer.alloc(CHUNK_BYTES);
   for (let start = 0; start < content.length; start += CHUNK_BYTES) {
-    await sleep(0);
+    await tick();
     const length = content.copy(scratch, 0, start, start + CHUNK_BYTES);
     yield scratch.subarray(0, length);
     scratch.fill(0);

@@ -65,9 +65,9 @@ export default async function makeDriver({ settings, log, count }) {
     url: `sample:${root}`,
     limits: {
       leastPartBytes: 1,
-      mostPartBytes: 64 * MIB,
+      mostPartBytes: 4096 * MIB,
       mostParts: 10_000,
-      mostObjectBytes: 640_000 * MIB,
+      mostObjectBytes: 5 * MIB * MIB,
       parallelParts: 4,
       isConditional: false,
     },

@@ -51,6 +51,11 @@ function putCases(): ContractCase[] {
       yield noise(10);
       abort();
     }),
+    putCase("while parts of it are sent", async function* (abort) {
+      yield noise(18_000_000);
+      abort();
+      yield noise(10);
+    }),
     putCase("while content is stuck", async function* (abort) {
       yield noise(300_000);
       setTimeout(abort, 20);

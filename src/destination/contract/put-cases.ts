@@ -33,7 +33,7 @@ function digestOf(bytes: Uint8Array) {
 
 /** Content that yields `length` bytes in small chunks, then throws `error`. */
 async function* failing(error: unknown, length: number): AsyncGenerator<Uint8Array, void> {
-  yield* sliced(noise(length), 70_000);
+  yield* sliced(noise(length), 70_000, 900_000);
   throw error;
 }
 
@@ -70,6 +70,11 @@ function contentCases(): ContractCase[] {
       assert.deepEqual(await subject.destination.put(KEY, content, subject), digestOf(bytes));
       assert(bytes.equals(await subject.read(KEY)));
     }),
+    on("put() stores what takes several parts and several reads", async (subject) => {
+      const bytes = noise(18 * 1024 * 1024 + 1);
+      assert.deepEqual(await subject.destination.put(KEY, sliced(bytes, 300_007), subject), digestOf(bytes));
+      assert(bytes.equals(await subject.read(KEY)));
+    }),
     on("put() has taken a chunk when it pulls the next one", async (subject) => {
       const bytes = noise(3_000_000);
       const { sha256: found } = await subject.destination.put(KEY, reusing(bytes), subject);
@@ -97,7 +102,7 @@ function failureCases(): ContractCase[] {
       assert.equal(await subject.text(KEY), "old");
       assert.equal(await subject.sweep(), 0);
     }),
-    ...[0, 1, 200_000, 2_500_000].map((length) =>
+    ...[0, 1, 200_000, 2_500_000, 18_000_000].map((length) =>
       on(`put() throws the error of content that fails after ${length} bytes and leaves nothing`, async (subject) => {
         const error = new Error("the program was killed");
         await rejectsWith(subject.destination.put(KEY, failing(error, length), subject), error);
