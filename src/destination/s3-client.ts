@@ -228,7 +228,7 @@ export class S3Calls {
     await this.#client.send(command, await this.#call(signal));
     const { config } = this.#client;
     const now = new Date(Date.now() + config.systemClockOffset);
-    return await presigned(await config.signer(), unsigned(), { expiresSeconds, now });
+    return presigned(await config.signer(), unsigned(), { expiresSeconds, now });
   }
 
   /** Ask for new credentials. @returns whether there are any. */

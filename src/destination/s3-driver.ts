@@ -65,13 +65,13 @@ class S3Driver implements Driver {
   async stat(key: string, { signal }: DriverCall): Promise<StoredObject | undefined> {
     const deed = { verb: "look up", object: key, permission: "s3:GetObject and s3:ListBucket", signal };
     const { calls } = this.#site;
-    return await doing(this.#site, deed, async () => {
+    return doing(this.#site, deed, async () => {
       try {
         return await calls.head(key, { signal });
       } catch (error) {
         if (statusOf(error) === undefined) throw error;
         if (statusOf(error) === 404 && this.#isBucketKnown) return undefined;
-        return await this.#askAgain(key, error, { signal });
+        return this.#askAgain(key, error, { signal });
       }
     });
   }
@@ -96,7 +96,7 @@ class S3Driver implements Driver {
     };
     const isMet = async () => (await this.stat(key, { signal }))?.version === expected;
     const publish = (isConditional: boolean) => calls.put(key, bytes, { signal, nonce, expected, isConditional });
-    return await doing(this.#site, { ...deed, answers }, async () => {
+    return doing(this.#site, { ...deed, answers }, async () => {
       const version = await conditions.meet({ isMet, publish }, otherIsThere);
       await conditions.prove(key, bytes, { signal, nonce, expected });
       return version;
@@ -134,7 +134,7 @@ class S3Driver implements Driver {
     if (expiresSeconds > MOST_SHARED_SECONDS) {
       throw refusal("CONFIG_INVALID", { what: "a link is good for seven days at most" });
     }
-    return await doing(this.#site, deed, () => this.#site.calls.share(key, expiresSeconds, { signal }));
+    return doing(this.#site, deed, () => this.#site.calls.share(key, expiresSeconds, { signal }));
   }
 
   async now({ signal }: DriverCall): Promise<Date> {
@@ -187,7 +187,7 @@ class S3Driver implements Driver {
       return undefined;
     }
     // It came into being meanwhile, or the clock has been corrected.
-    return await this.#site.calls.head(key, { signal });
+    return this.#site.calls.head(key, { signal });
   }
 }
 

@@ -11,7 +11,7 @@ import { KEY, STATUS } from "../../src/destination/contract/subject.ts";
 import type { Destination } from "../../src/destination/destination.ts";
 import { retrying } from "../../src/destination/retrying.ts";
 import { openS3 } from "../../src/destination/s3.ts";
-import { toKey } from "../../src/domain/key.ts";
+import { s3Driver } from "../../src/destination/s3-driver.ts";
 import { breaking, type FaultyProxy, type HttpFault, s3Answer, startFaultyProxy } from "../support/http-faults.ts";
 import { BUCKET, makeBucket, s3Options } from "../support/s3-options.ts";
 import { rawClient } from "../support/servers/s3-server.ts";
@@ -47,8 +47,7 @@ describe.skipIf(!hasSeaweed())("S3 behind a bad network", () => {
 
   beforeEach(async () => {
     proxy.reset();
-    const options = s3Options({ ...server, endpoint: proxy.endpoint });
-    destination = await openS3(options, { idleMilliseconds: 700, policy: QUICK });
+    destination = await open();
     for await (const { key } of destination.list("", { signal })) {
       await raw.send(new DeleteObjectCommand({ Bucket: BUCKET, Key: key }));
     }
@@ -57,6 +56,14 @@ describe.skipIf(!hasSeaweed())("S3 behind a bad network", () => {
     }
     proxy.reset();
   });
+
+  const open = (idleMilliseconds = 20_000) =>
+    openS3(s3Options({ ...server, endpoint: proxy.endpoint }), { idleMilliseconds, policy: QUICK });
+
+  /** Where something stalls on purpose, not long. */
+  async function openFor(fault: HttpFault): Promise<void> {
+    if (fault.kind === "stall") destination = await open(1500);
+  }
 
   async function openUploads() {
     return (await raw.send(new ListMultipartUploadsCommand({ Bucket: BUCKET }))).Uploads ?? [];
@@ -93,6 +100,7 @@ describe.skipIf(!hasSeaweed())("S3 behind a bad network", () => {
     ["the answer to the end is lost", "CompleteMultipartUpload", { kind: "lose answer" }],
     ["the end stalls", "HeadObject", { kind: "stall" }],
   ])("put() stores all when %s twice", async ([, action, fault]) => {
+    await openFor(fault);
     proxy.meet = breaking(action, fault, 2);
     expect(await put()).toEqual({ bytes: CONTENT.length, sha256: sha256(CONTENT) });
     expect(asked(action)).toBeGreaterThanOrEqual(fault.kind === "lose answer" ? 1 : 2);
@@ -163,6 +171,7 @@ describe.skipIf(!hasSeaweed())("S3 behind a bad network", () => {
     ["refused with 503", s3Answer(503, "SlowDown")],
     ["stalled", { kind: "stall" }],
   ])("get() delivers all when answers are %s", async ([, fault]) => {
+    await openFor(fault);
     await put();
     proxy.reset();
     proxy.meet = ({ action, nth }) => (action === "GetObject" && nth % 2 === 1 && nth < 8 ? fault : undefined);
@@ -170,13 +179,29 @@ describe.skipIf(!hasSeaweed())("S3 behind a bad network", () => {
     expect(asked("GetObject")).toBeGreaterThan(3);
   });
 
-  test.for<[string, HttpFault]>([
-    ["end early", { kind: "cut answer", afterBytes: 0 }],
-    ["hold everything instead of a range", { kind: "strip", headers: ["range"] }],
-  ])("get() throws when answers always %s", async ([, fault]) => {
-    await put();
+  const answer = (body: string, contentRange?: string): HttpFault => ({
+    kind: "answer",
+    status: contentRange === undefined ? 200 : 206,
+    body,
+    headers: {
+      "content-length": String(body.length),
+      ...(contentRange !== undefined && { "content-range": contentRange }),
+    },
+  });
+
+  test.for<[string, HttpFault, RegExp]>([
+    ["end early", { kind: "cut answer", afterBytes: 0 }, /was cut|sent 0 bytes/],
+    ["are short", answer("012", "bytes 0-2/10"), /sends 3 bytes instead of 10$/],
+    ["are long", answer("0123456789x"), /sends 11 bytes instead of 10$/],
+    ["are of another range", answer("5678901234", "bytes 5-14/20"), /sends bytes 5-14\/20 instead of bytes 0-9$/],
+    ["hold everything instead of a range", answer("0123456789"), /sends everything instead of bytes 0-9$/],
+  ])("get() throws when answers always %s", async ([, fault, message]) => {
+    await destination.put(KEY, chunks("0123456789"), { signal });
     proxy.meet = breaking("GetObject", fault);
-    await expect(collect(destination.get(KEY, { signal }))).rejects.toMatchObject({ code: expect.any(String) });
+    await expect(collect(destination.get(KEY, { signal }))).rejects.toMatchObject({
+      code: "UNREACHABLE",
+      message: expect.stringMatching(message),
+    });
   });
 
   test("get() tells to bring a copy back from the archive", async () => {
@@ -237,13 +262,21 @@ describe.skipIf(!hasSeaweed())("S3 behind a bad network", () => {
     await same[Symbol.asyncDispose]();
   });
 
-  test("put() stores under a taken name nothing, whatever is in between", async () => {
-    await destination.put(toKey("h/x"), chunks("old"), { signal });
-    proxy.meet = breaking("HeadObject", s3Answer(404, "NoSuchKey"), 1);
-    const late = destination.put(toKey("h/x"), sliced(CONTENT, 1_000_000), { signal });
-    await expect(late).rejects.toMatchObject({ code: "ALREADY_EXISTS" });
-    proxy.reset();
-    expect((await collect(destination.get(toKey("h/x"), { signal }))).toString()).toBe("old");
+  test("commit() and write() leave alone what came under their name meanwhile", async () => {
+    const driver = s3Driver(s3Options({ ...server, endpoint: proxy.endpoint }));
+    const nonce = "0".repeat(32);
+    const upload = await driver.start(KEY, { signal, nonce, expectedBytes: undefined });
+    await upload.part(1, Buffer.from("new"), { signal });
+    const version = await driver.write(KEY, Buffer.from("old"), { signal, nonce, expected: undefined });
+    const whole = { parts: 1, bytes: 3, sha256: sha256(Buffer.from("new")) };
+    await expect(upload.commit(whole, { signal })).rejects.toMatchObject({ code: "ALREADY_EXISTS", retryable: false });
+    for (const expected of [undefined, "0123456789abcdef0123456789abcdef"]) {
+      const late = driver.write(KEY, Buffer.from("new"), { signal, nonce, expected });
+      await expect(late).rejects.toMatchObject({ code: "CONFLICT", retryable: false });
+    }
+    expect((await driver.stat(KEY, { signal }))?.version).toBe(version);
+    await upload.abort({ signal });
     expect(await openUploads()).toEqual([]);
+    await driver.close();
   });
 });

@@ -21,7 +21,7 @@ export type HttpFault =
 type HttpHeaders = Readonly<Record<string, string>>;
 
 /** One request as the proxy sees it. `action` is S3's name for it; `nth` counts those of the same action from 1. */
-export type SeenRequest = {
+type SeenRequest = {
   readonly action: string;
   readonly nth: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
