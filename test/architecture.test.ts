@@ -36,7 +36,10 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 
 /** The one file that may name each package. */
 const OWNERS: Readonly<Record<string, string>> = {
+  "@azure/storage-blob": "destination/az-client.ts",
   "../package.json": "cli/version.ts",
+  "@google-cloud/storage": "destination/gcs-credentials.ts",
+  "@aws-sdk/client-s3": "destination/s3-client.ts",
   commander: "cli/program.ts",
   mysql2: "mysql/client.ts",
   pino: "cli/log.ts",

@@ -33,6 +33,7 @@ export async function backupServices<M extends TimedCopy["media"]>(
     compress: compress(config.compression),
     encrypt: await encryptionOf(config, signal),
     retention: config.retention,
+    removesExpired: config.removesExpired,
     idleSeconds: config.run.idleSeconds,
     progress: (label, expected) => progressOn(terminal, label, expected),
     now: () => new Date(),

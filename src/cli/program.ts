@@ -5,6 +5,7 @@ import { INTERVALS, type Interval } from "../domain/interval.ts";
 import { keyProblem } from "../domain/key.ts";
 import type { RestoreMysqlOptions } from "./commands/restore-mysql.ts";
 import type { VerifyMysqlOptions } from "./commands/verify-mysql.ts";
+import { secondsOf } from "./duration.ts";
 import { exitStatusOf } from "./exit-status.ts";
 import { abortOnSignals } from "./interruption.ts";
 import type { Invocation } from "./invocation.ts";
@@ -33,6 +34,12 @@ function seconds(text: string): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && Number.isSafeInteger(value)) return value;
   throw new InvalidArgumentError(`"${text}" is not a whole number of seconds.`);
+}
+
+function duration(text: string): number {
+  const value = secondsOf(text);
+  if (value !== undefined) return value;
+  throw new InvalidArgumentError(`"${text}" is no length of time, such as 90s, 15m, 1h or 7d.`);
 }
 
 function host(text: string): string {
@@ -161,13 +168,45 @@ const addVerify: Add = (program, start) => {
     });
 };
 
+const addStore: Add = (program, start) => {
+  program
+    .command("share")
+    .description("print a URL by which anybody can fetch a copy until it expires; nothing is made public")
+    .argument("<copy>", "what ls printed; also the URL that the predecessor printed")
+    .addOption(
+      new Option("--expires <time>", "how long it works, such as 90s, 15m or 7d")
+        .argParser(duration)
+        .default(3600, "1h"),
+    )
+    .addOption(jsonOption())
+    .action((copy: string, options: { expires: number; json?: true }) => {
+      start(async (invocation) => (await import("./commands/share.ts")).share({ ...options, copy }, invocation));
+    });
+  program
+    .command("expire")
+    .description("remove what [retention] does not keep, in the stead of a host that may not remove anything")
+    .option("--hostname <host>", "another host than this one", host)
+    .option("--lock-file <path>", "file that keeps runs from overlapping", DEFAULT_LOCK)
+    .action((options: { hostname?: string; lockFile: string }) => {
+      start(async (invocation) => (await import("./commands/expire.ts")).expire(options, invocation));
+    });
+};
+
 const addCare: Add = (program, start) => {
   program
     .command("check")
     .description("look whether the next backup and the next restore would work")
+    .option(
+      "--destination",
+      "try the destination only, and all that copies need of it, by objects that are removed again",
+    )
     .addOption(jsonOption())
-    .action((options: { json?: true }) => {
-      start(async (invocation) => (await import("./commands/check.ts")).check(options, invocation));
+    .action(({ destination, ...options }: { destination?: true; json?: true }) => {
+      start(async (invocation) =>
+        destination === true
+          ? (await import("./commands/check-destination.ts")).checkDestination(options, invocation)
+          : (await import("./commands/check.ts")).check(options, invocation),
+      );
     });
   program
     .command("init")
@@ -185,6 +224,8 @@ const COMMANDS: ReadonlyMap<string, Add> = new Map([
   ["status", addListings],
   ["restore", addRestore],
   ["verify", addVerify],
+  ["share", addStore],
+  ["expire", addStore],
   ["check", addCare],
   ["init", addCare],
 ]);

@@ -5,7 +5,7 @@ import { type Key, toKey } from "../domain/key.ts";
 import { parseManifestKey } from "../domain/manifest.ts";
 import { copyKey, nameOf } from "../domain/names.ts";
 import { type Doubt, reconcile, type StoredObject } from "../domain/reconcile.ts";
-import { decide, expiredOf, parentOf, type RetentionPolicy, type TimedCopy } from "../domain/retention.ts";
+import { parentOf, type RetentionPolicy, type TimedCopy } from "../domain/retention.ts";
 import type { Status } from "../domain/status.ts";
 import type { Digest } from "../lib/bytes.ts";
 import type { Log } from "../lib/log.ts";
@@ -13,7 +13,8 @@ import { applyAll, suffixesOf } from "../modifier/chain.ts";
 import type { Modifier, Tap } from "../modifier/modifier.ts";
 import type { Capture, Source } from "../source/source.ts";
 import type { Adopted } from "../status/store.ts";
-import { removeCopies, type Shelf, storeCopy } from "./shelf.ts";
+import { expireCopies, forgetExpired, untrusted } from "./expire.ts";
+import { type Shelf, storeCopy } from "./shelf.ts";
 
 type TimedMedia = TimedCopy["media"];
 
@@ -36,6 +37,8 @@ export type Backup<M extends TimedMedia> = {
   readonly compress: Modifier | undefined;
   readonly encrypt: Modifier | undefined;
   readonly retention: RetentionPolicy;
+  /** Whether this host removes what retention no longer wants. */
+  readonly removesExpired: boolean;
   readonly idleSeconds: number;
   readonly progress: (label: string, expectedBytes: number | undefined) => (bytes: number) => void;
   readonly now: () => Date;
@@ -70,6 +73,8 @@ export type Order<M extends TimedMedia, Facts> = {
   readonly source: Source<Facts>;
   readonly startedAt: Date;
   readonly clockBehind: boolean;
+  /** About how much there is to copy, before it is compressed; where that is known. */
+  readonly expectedBytes?: number | undefined;
   /** The record of the copy, once it is stored. */
   readonly describe: (stored: Stored<M>, facts: Facts) => CopyOf<M>;
 };
@@ -105,26 +110,20 @@ export async function prepareBackup<M extends TimedMedia>(
   for (const warning of adopted.warnings) log.warn(warning);
   if (adopted.doubtful) backup.onFailure(untrusted(shelf.host, media));
   const doubts = reconcile(adopted.status, adopted.objects);
-  for (const [key, doubt] of doubts) log.warn(DOUBTS[doubt](key, media));
+  for (const [key, doubt] of doubts) if (!isOthers(backup, doubt)) log.warn(DOUBTS[doubt](key, media));
   const copies = adopted.status.copies.filter(isTimed);
   return { ...adopted, status: { copies }, doubts, names: namesTaken(copies, adopted.objects) };
+}
+
+/** Where others remove what expired, a copy that is gone is no news. */
+function isOthers({ removesExpired }: Pick<Backup<TimedMedia>, "removesExpired">, doubt: Doubt): boolean {
+  return doubt === "gone" && !removesExpired;
 }
 
 /** A name is never given a second time, be it that its object is gone: what was taken against the old one would seem to fit the new one. */
 function namesTaken(copies: readonly TimedCopy[], objects: readonly StoredObject[]): Set<string> {
   const keys = objects.map(({ key }) => parseManifestKey(key)?.key ?? key);
   return new Set([...keys, ...copies.flatMap((copy) => [copy.key, parentOf(copy) ?? copy.key])].map(nameOf));
-}
-
-function untrusted(host: string, media: TimedMedia): BackupError {
-  const which = media === "files" ? "files status" : "MySQL status";
-  return new BackupError(
-    "DATA_DAMAGED",
-    `Cannot trust the ${which} of "${host}": it was damaged or lost, and was recovered`,
-    {
-      hint: "Nothing was deleted in this run; look at the warnings above, and at what twindb-backup ls prints.",
-    },
-  );
 }
 
 /** The modifiers of a backup, with the second copy after compression and before encryption. */
@@ -167,7 +166,7 @@ export async function takeCopy<M extends TimedMedia, Facts>(
     const stored = { media, key, host: shelf.host, interval, suffixes, ...digest, startedAt, finishedAt };
     return order.describe({ ...stored, verified: undefined }, capture.facts());
   };
-  const { status } = await storeCopy(shelf, { key, content, describe }, { signal });
+  const { status } = await storeCopy(shelf, { key, content, describe, expectedBytes: order.expectedBytes }, { signal });
   log.info(`stored "${key}"`);
   await release(backup, capture);
   await finishLocal(backup, tap, tapFailure);
@@ -227,10 +226,6 @@ async function expire<M extends TimedMedia>(
   status: Status<CopyOf<M>>,
   { doubts }: Pick<Before<TimedCopy>, "doubts">,
 ): Promise<void> {
-  const copies: readonly TimedCopy[] = status.copies.filter(isTimed);
-  const decisions = decide(copies, backup.retention, { doubts, now: backup.now() });
-  const goners = expiredOf(decisions, backup.interval);
-  if (goners.length === 0) return;
-  await removeCopies(backup.shelf, goners, { signal: backup.signal });
-  for (const { key } of goners) backup.log.info(`expired "${key}"`);
+  if (backup.removesExpired) await expireCopies(backup, { status, doubts });
+  else await forgetExpired(backup, { status, doubts });
 }

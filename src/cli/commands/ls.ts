@@ -10,7 +10,7 @@ type LsOptions = { readonly type?: Media; readonly host?: string; readonly json?
 export async function ls({ type, host, json }: LsOptions, invocation: Invocation): Promise<number> {
   const { terminal, signal } = invocation;
   const { config } = await openConfig(invocation);
-  await using destination = await openDestination(config);
+  await using destination = await openDestination(config, { isReadOnly: true });
   const { listed, warnings } = await listCopies(destination, {
     host: host === "all" ? undefined : host,
     media: type,

@@ -9,7 +9,7 @@ type StatusOptions = { readonly type: Media; readonly hostname?: string };
 export async function status({ type, hostname }: StatusOptions, invocation: Invocation): Promise<number> {
   const { terminal, signal } = invocation;
   const { config, log } = await openContext(invocation);
-  await using destination = await openDestination(config);
+  await using destination = await openDestination(config, { isReadOnly: true });
   const loaded = await shelfOf(destination, hostname ?? config.hostname, type).status.load({ signal });
   for (const warning of loaded.warnings) log.warn(warning);
   terminal.print(formatRecords(type, loaded.status));

@@ -39,6 +39,8 @@ test.each([
   ["verify", ["verify"]],
   ["verify-file", ["verify", "file"]],
   ["verify-mysql", ["verify", "mysql"]],
+  ["share", ["share"]],
+  ["expire", ["expire"]],
   ["check", ["check"]],
   ["init", ["init"]],
 ])("main() prints the help of %s", async (name, command) => {
@@ -67,6 +69,9 @@ test("main() says in one line what is wrong with a command, and where to look", 
     "restore mysql",
     "verify mysql latest --level best",
     "status rebuild --hostname ..",
+    "share",
+    "share latest --expires soon",
+    "expire --hostname a/b",
     "--config /nowhere/twindb-backup.cfg ls",
     "check --config /etc",
   ];

@@ -45,6 +45,7 @@ function backup(day: number, facts: Partial<FilesBackup> = {}): Promise<void> {
     compress: undefined,
     encrypt: undefined,
     retention: SEVEN,
+    removesExpired: true,
     idleSeconds: 0,
     openSource: (path, name, onProgress) =>
       filesSource({ directory: path, name, excludes: [], tarOptions: [], idleSeconds: 0, onProgress }),
