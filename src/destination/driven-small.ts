@@ -9,7 +9,7 @@ import { hasCode } from "./driven-error.ts";
 import { drivenBytes } from "./driven-get.ts";
 
 /** How often a small object that is replaced while it is read is read again. */
-const READS = 5;
+const READS = 25;
 
 /** A small object as a whole, in one version. `undefined` when there is none. */
 export async function readDriven(calls: DriverCalls, key: Key, { signal }: CallOptions): Promise<Small | undefined> {
