@@ -117,12 +117,7 @@ function sseOf(s3: Settings["s3"], findings: Findings): S3Options["sse"] {
     case "customer":
       return { kind: "customer", key: needing("s3", findings)("sse_customer_key", key, NO_SECRET) };
     case undefined:
-<<<<<<< HEAD
-    default:
-      return undefined;
-=======
       break;
->>>>>>> cloud
   }
   return undefined;
 }
