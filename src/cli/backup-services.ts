@@ -1,8 +1,10 @@
 import type { Config } from "../config/options.ts";
 import type { Destination } from "../destination/destination.ts";
+import type { Media } from "../domain/copy.ts";
 import type { Interval } from "../domain/interval.ts";
 import type { TimedCopy } from "../domain/retention.ts";
 import type { Backup, LocalShelf } from "../job/take-copy.ts";
+import type { Workshop } from "../job/workshop.ts";
 import { compress } from "../modifier/compress.ts";
 import { openGpg } from "../modifier/gpg.ts";
 import type { Modifier } from "../modifier/modifier.ts";
@@ -20,19 +22,30 @@ type Request<M> = PartOptions & {
   readonly destination: Destination;
 };
 
-/** What every backup works with, as the config says. */
+/** What every timed backup works with, as the config says. */
 export async function backupServices<M extends TimedCopy["media"]>(
-  { config, log }: Context,
-  { media, interval, destination, invocation, onFailure }: Request<M>,
+  context: Context,
+  { interval, ...request }: Request<M>,
 ): Promise<Backup<M>> {
+  const { config } = context;
+  return {
+    ...(await workshopOf(context, request)),
+    interval,
+    local: localOf(config, interval, request.media),
+    retention: config.retention,
+  };
+}
+
+/** What every backup works with, as the config says, but for second copies on this host. */
+export async function workshopOf<M extends Media>(
+  { config, log }: Context,
+  { media, destination, invocation, onFailure }: Omit<Request<M>, "interval">,
+): Promise<Omit<Workshop<M>, "local">> {
   const { signal, terminal } = invocation;
   return {
-    interval,
     shelf: shelfOf(destination, config.hostname, media),
-    local: localOf(config, interval, media),
     compress: compress(config.compression),
     encrypt: await encryptionOf(config, signal),
-    retention: config.retention,
     removesExpired: config.removesExpired,
     idleSeconds: config.run.idleSeconds,
     progress: (label, expected) => progressOn(terminal, label, expected),

@@ -2,7 +2,6 @@ import { access } from "node:fs/promises";
 import { join } from "node:path";
 import type { Config } from "../config/options.ts";
 import type { Destination } from "../destination/destination.ts";
-import type { MysqlCopy } from "../domain/copy.ts";
 import { nameOf, suffixesOf } from "../domain/names.ts";
 import type { Binaries } from "../engine/open.ts";
 import type { StoredCopy } from "../job/restore-file.ts";
@@ -21,9 +20,17 @@ type Options = {
 
 type Stored = { readonly destination: Destination; readonly stored: StoredCopy; readonly suffixes: readonly string[] };
 
+/** What is needed to know of a copy to read it. */
+type Readable = StoredCopy & { readonly suffixes: readonly string[] };
+
+/** How to read copies from the destination. */
+export function storedParts(options: Options): (copy: Readable) => Promise<PartReading> {
+  return mysqlParts({ ...options, preferKept: false });
+}
+
 /** How to read the parts of MySQL copies: from the destination or, where that is wanted, from this host. */
 export function mysqlParts({ config, destination, preferKept, signal }: Options) {
-  return async (copy: MysqlCopy): Promise<PartReading> => {
+  return async (copy: Readable): Promise<PartReading> => {
     const kept = preferKept ? await keptOf(copy, config.keepLocalPath) : undefined;
     const found = kept ?? { destination, stored: copy, suffixes: copy.suffixes };
     const decoding = await decodingOf(
@@ -45,7 +52,7 @@ export function mysqlParts({ config, destination, preferKept, signal }: Options)
 }
 
 /** Size and digest were recorded of what is stored on the destination; they hold for the kept one when it was not encrypted on its way there. */
-async function keptOf(copy: MysqlCopy, root: string | undefined): Promise<Stored | undefined> {
+async function keptOf(copy: Readable, root: string | undefined): Promise<Stored | undefined> {
   if (root === undefined) return undefined;
   const key = keptKeyOf(copy.key);
   const isThere = await access(join(root, key)).then(

@@ -15,8 +15,10 @@ export type MysqlOptions = {
   readonly fullBackup: Interval;
   /** Age in days after which any run takes a full copy; `undefined` sets no limit. */
   readonly fullBackupDays: number | undefined;
-  /** Days that copies of binary logs are kept. */
+  /** Days that copies of binary logs are kept that no copy of the server needs. */
   readonly expireLogDays: number;
+  /** Age in seconds from which on a run has the server close its binary log, to copy it. */
+  readonly rotateSeconds: number;
   /** What an increment is taken from: the last full copy, or the last copy whatever it is. */
   readonly incrementalFrom: "full" | "last";
   /** Leave out values that look like secrets from the server's config files: they stand in the status, which is never encrypted. */
@@ -71,5 +73,7 @@ export type Config = {
     /** Seconds without a byte after which a program is ended; 0 waits for ever. */
     readonly idleSeconds: number;
     readonly measuresLog: string;
+    /** Where this host remembers that its runs are paused. */
+    readonly pauseFile: string;
   };
 };

@@ -231,6 +231,7 @@ const SECTIONS = {
     full_backup: v.optional(choice(INTERVALS), "daily"),
     full_backup_days: v.optional(integer(1)),
     expire_log_days: v.optional(count, "7"),
+    rotate_seconds: v.optional(count, "0"),
     xtrabackup_binary: maybe(line),
     xbstream_binary: maybe(line),
     hostname: maybe(host),
@@ -273,6 +274,7 @@ const SECTIONS = {
   run: v.object({
     idle_timeout: v.optional(count, "3600"),
     measures_log: given(v.optional(path, "/var/log/twindb-backup-measures.log")),
+    pause_file: given(v.optional(path, "/var/lib/twindb-backup/paused.json")),
   }),
 } as const;
 

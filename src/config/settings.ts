@@ -42,7 +42,11 @@ export function configOf(settings: Settings, { ini, path, hostname }: Origin, fi
     intervals: byInterval((interval) => settings.intervals[`run_${interval}`]),
     mysql: has("mysql") || settings.source.backup_mysql ? mysqlOf(settings.mysql) : undefined,
     export: has("export") ? exportOf(settings.export, findings) : undefined,
-    run: { idleSeconds: settings.run.idle_timeout, measuresLog: settings.run.measures_log },
+    run: {
+      idleSeconds: settings.run.idle_timeout,
+      measuresLog: settings.run.measures_log,
+      pauseFile: settings.run.pause_file,
+    },
   };
   findOddities(config, ini, findings);
   return config;
@@ -98,6 +102,7 @@ function mysqlOf(mysql: Settings["mysql"]): MysqlOptions {
     fullBackup: mysql.full_backup,
     fullBackupDays: mysql.full_backup_days,
     expireLogDays: mysql.expire_log_days,
+    rotateSeconds: mysql.rotate_seconds,
     parallel: mysql.parallel,
     incrementalFrom: mysql.incremental_from,
     maskSecrets: mysql.mask_secrets,

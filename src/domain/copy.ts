@@ -1,8 +1,20 @@
+import type { BinlogFacts } from "./binlog.ts";
 import type { Interval } from "./interval.ts";
 import type { Key } from "./key.ts";
 
 /** What a verify found, and when. */
 export type Verification = { readonly at: Date; readonly ok: boolean; readonly level: string };
+
+/** How long retention must leave a copy alone. */
+export type Preservation = Date | "forever";
+
+/** What a person said of a copy: that it is broken, or that it is good after all. `by` is the user and the host, for people. */
+export type Mark = {
+  readonly broken: boolean;
+  readonly at: Date;
+  readonly by: string;
+  readonly reason: string | undefined;
+};
 
 /**
  * Facts every copy of ours carries. A copy of the predecessor has none of the optional ones.
@@ -23,8 +35,9 @@ export type StoredFacts = {
   readonly tool: string | undefined;
   readonly toolVersion: string | undefined;
   readonly verified: Verification | undefined;
-  /** Whether retention must leave it alone. */
-  readonly preserved?: boolean;
+  readonly preservedUntil?: Preservation;
+  /** The last word of a person; a verify that passes does not take it back. */
+  readonly mark?: Mark;
   /** Fields of the record that nobody here knows, such as those of a newer version; saved as they came. */
   readonly extra?: ReadonlyMap<string, unknown>;
 };
@@ -107,6 +120,21 @@ export type MysqlCaptureFacts = Pick<
   | "toolVersion"
 >;
 
+/** What tells servers apart: MariaDB has no UUID, and there no two servers of a replication share an id. */
+export type ServerIdentity = { readonly uuid: string | undefined; readonly serverId: number };
+
+/** Where a timeline of binary logs ends because another server took over; the takeover with the highest epoch counts. */
+export type TimelineEnd = {
+  readonly epoch: number;
+  /** What the new primary had applied; what the log holds besides was lost with the old one. */
+  readonly gtid: string;
+  readonly at: Date;
+  /** Who said so, for people. */
+  readonly by: string;
+  /** The server that alone may archive from then on. */
+  readonly to: ServerIdentity & { readonly host: string };
+};
+
 /** One closed binary log. */
 export type BinlogCopy = StoredFacts & {
   readonly media: "binlog";
@@ -118,8 +146,11 @@ export type BinlogCopy = StoredFacts & {
   readonly createdAt: Date;
   readonly serverUuid: string | undefined;
   readonly serverVersion: string | undefined;
-  /** GTIDs that the log holds. */
+  /** GTIDs of the transactions in the log: a set (MySQL), or the last one of each domain (MariaDB); `undefined` without any. */
   readonly gtid: string | undefined;
+  /** What reading it through found out; `undefined` for a copy of the predecessor. */
+  readonly log: BinlogFacts | undefined /** The timeline of the log ends in it. */;
+  readonly ended?: TimelineEnd;
 };
 
 /** One stored copy; told apart by `media`, then `kind`. */

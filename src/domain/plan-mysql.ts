@@ -4,6 +4,7 @@ import type { Key } from "./key.ts";
 import { nameOf } from "./names.ts";
 import { ancestorsOf } from "./retention.ts";
 import { type ServerFacts, seriesOf, versionNumbers } from "./server.ts";
+import { isBroken } from "./soundness.ts";
 
 /** What decides between a full copy and an increment, besides the copies. */
 export type PlanFacts = {
@@ -101,9 +102,11 @@ function reasonAgainst(parent: MysqlCopy, copies: readonly MysqlCopy[], facts: P
 }
 
 function unsound(chain: readonly MysqlCopy[], { doubts }: PlanFacts): string | undefined {
-  for (const { key, verified, format } of chain) {
+  for (const copy of chain) {
+    const { key, format } = copy;
     if (doubts.has(key)) return `"${nameOf(key)}" is not there as it was stored`;
-    if (verified?.ok === false) return `"${nameOf(key)}" was found damaged`;
+    if (copy.mark?.broken === true) return `"${nameOf(key)}" was marked as broken`;
+    if (isBroken(copy)) return `"${nameOf(key)}" was found damaged`;
     if (format !== undefined && format !== "xbstream") return `"${nameOf(key)}" is a copy without increments`;
   }
   return undefined;

@@ -139,5 +139,6 @@ export function adoptedBinlog(object: StoredObject): BinlogCopy | undefined {
     serverUuid: undefined,
     serverVersion: undefined,
     gtid: undefined,
+    log: undefined,
   };
 }

@@ -2,6 +2,7 @@ import type { MysqlCopy } from "./copy.ts";
 import { CopyError } from "./copy-error.ts";
 import type { Key } from "./key.ts";
 import type { Doubt } from "./reconcile.ts";
+import { isBroken, whyBroken } from "./soundness.ts";
 import { compareCopies } from "./status.ts";
 
 /** A MySQL copy as a listing shows it. */
@@ -95,7 +96,7 @@ function indexOf(candidates: readonly Candidate[]): Map<Key, Candidate> {
 }
 
 function isWhollyGood({ chain, problem }: Walked): boolean {
-  return problem === undefined && chain.every(({ copy }) => copy.verified?.ok !== false);
+  return problem === undefined && !chain.some(({ copy }) => isBroken(copy));
 }
 
 /** The newest copy of a host that has all its parts, none of them known to be bad. */
@@ -133,9 +134,10 @@ function spaceOf(chain: readonly Candidate[]): Space | undefined {
 }
 
 function warningsOf(chain: readonly Candidate[]): string[] {
-  return chain.flatMap(({ copy: { key, verified } }) =>
-    verified?.ok === false ? [`a verify found "${key}" broken at ${verified.at.toISOString()}`] : [],
-  );
+  return chain.flatMap(({ copy }) => {
+    const why = whyBroken(copy);
+    return why === undefined ? [] : [`"${copy.key}" ${why}`];
+  });
 }
 
 /**

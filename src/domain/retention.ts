@@ -2,6 +2,8 @@ import type { FilesCopy, MysqlCopy } from "./copy.ts";
 import type { Interval } from "./interval.ts";
 import type { Key } from "./key.ts";
 import { directoryCode, nameOf, parseCopyKey, parseFilesName, parseMysqlName, stampOf } from "./names.ts";
+import { isPreserved } from "./preservation.ts";
+import { isBroken } from "./soundness.ts";
 import { compareCopies } from "./status.ts";
 import { parseStamp } from "./timestamp.ts";
 
@@ -26,7 +28,7 @@ export type Decision<C extends TimedCopy> =
 export type RetentionFacts = {
   /** Copies known not to be good, such as those `reconcile()` found. */
   readonly doubts?: { has(key: Key): boolean };
-  /** The clock; when a copy is from over a day after it, everything stays. */
+  /** The clock; when a copy is from over a day after it, everything stays. Without it, whatever was ever preserved stays. */
   readonly now?: Date;
 };
 
@@ -86,7 +88,7 @@ function subjects<C extends TimedCopy>(copies: readonly C[]): ReadonlyMap<C, str
 /** Whether a copy restores, as far as is known: itself and everything it needs. */
 function goodCopies<C extends TimedCopy>(copies: readonly C[], doubts: RetentionFacts["doubts"]): ReadonlySet<C> {
   const byKey = new Map(copies.map((copy) => [copy.key, copy]));
-  const isSound = (copy: C): boolean => copy.verified?.ok !== false && doubts?.has(copy.key) !== true;
+  const isSound = (copy: C): boolean => !isBroken(copy) && doubts?.has(copy.key) !== true;
   return new Set(copies.filter((copy) => isSound(copy) && (ancestorsOf(copy, byKey)?.every(isSound) ?? false)));
 }
 
@@ -96,20 +98,28 @@ function isFromTheFuture(copy: TimedCopy, now: Date): boolean {
 }
 
 /** What was seen of newer good copies when a copy's turn comes. */
-type Standing = { readonly good: boolean; readonly newerInGroup: number; readonly newerOfSubject: number };
+type Standing = {
+  readonly good: boolean;
+  readonly preserved: boolean;
+  readonly newerInGroup: number;
+  readonly newerOfSubject: number;
+};
 
-function ownReason(copy: TimedCopy, standing: Standing, allowed: number): KeepReason | undefined {
-  if (copy.preserved === true) return "preserved";
+function ownReason(standing: Standing, allowed: number): KeepReason | undefined {
+  if (standing.preserved) return "preserved";
   if (standing.newerInGroup < allowed) return standing.good ? "newest" : "damaged";
   if (standing.newerOfSubject === 0) return standing.good ? "last-good" : "damaged";
   return undefined;
 }
 
-/** Why each copy stays by itself; copies that may go are absent. `copies` come newest first. */
+/**
+ * Why each copy stays by itself; copies that may go are absent. `copies` come newest first. A preserved copy is none of the counted ones: if it
+ * were, preserving one would shorten the history of the others, and seven of them would leave `daily_copies = 7` without a daily copy.
+ */
 function ownReasons<C extends TimedCopy>(
   copies: readonly C[],
   policy: RetentionPolicy,
-  good: ReadonlySet<C>,
+  { good, now }: { readonly good: ReadonlySet<C>; readonly now: Date | undefined },
 ): Map<C, KeepReason> {
   const reasons = new Map<C, KeepReason>();
   const subjectOf = subjects(copies);
@@ -118,11 +128,12 @@ function ownReasons<C extends TimedCopy>(
   for (const copy of copies) {
     const subject = subjectOf.get(copy) ?? "";
     const group = `${copy.interval} ${subject}`;
-    const standing = { good: good.has(copy), newerInGroup: seen(group), newerOfSubject: seen(subject) };
-    const reason = ownReason(copy, standing, policy[copy.interval]);
+    const preserved = isPreserved(copy, now);
+    const standing = { good: good.has(copy), preserved, newerInGroup: seen(group), newerOfSubject: seen(subject) };
+    const reason = ownReason(standing, policy[copy.interval]);
     if (reason !== undefined) reasons.set(copy, reason);
     if (!standing.good) continue;
-    goodSoFar.set(group, seen(group) + 1);
+    if (!preserved) goodSoFar.set(group, seen(group) + 1);
     goodSoFar.set(subject, seen(subject) + 1);
   }
   return reasons;
@@ -130,8 +141,8 @@ function ownReasons<C extends TimedCopy>(
 
 /**
  * Decide which copies stay. Per interval and directory (or server) the newest `policy[interval]` good copies stay, counting good
- * ones only; besides them, whatever the policy says: the newest good copy of each directory or server, what the user
- * preserved, every copy that a staying one needs, and damaged copies until enough good ones came after them.
+ * ones that are not preserved only; besides them, whatever the policy says: the newest good copy of each directory or server, what the
+ * user preserved, every copy that a staying one needs, and damaged copies until enough good ones came after them.
  * @returns one decision per copy, newest first.
  */
 export function decide<C extends TimedCopy>(
@@ -144,7 +155,7 @@ export function decide<C extends TimedCopy>(
   if (now !== undefined && copies.some((copy) => isFromTheFuture(copy, now))) {
     return newestFirst.map((copy) => ({ copy, keep: true, reason: "clock" }));
   }
-  const reasons = ownReasons(newestFirst, policy, goodCopies(newestFirst, facts.doubts));
+  const reasons = ownReasons(newestFirst, policy, { good: goodCopies(newestFirst, facts.doubts), now });
   const byKey = new Map(copies.map((copy) => [copy.key, copy]));
   for (const copy of reasons.keys()) {
     for (const needed of reachableFrom(copy, byKey)) if (!reasons.has(needed)) reasons.set(needed, "parent");

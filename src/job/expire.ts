@@ -1,5 +1,4 @@
-import type { CopyOf } from "../domain/copy.ts";
-import { BackupError } from "../domain/errors.ts";
+import type { Copy, CopyOf, Media } from "../domain/copy.ts";
 import type { Interval } from "../domain/interval.ts";
 import type { Key } from "../domain/key.ts";
 import { type Doubt, reconcile } from "../domain/reconcile.ts";
@@ -7,6 +6,7 @@ import { decide, expired, expiredOf, type RetentionPolicy, type TimedCopy } from
 import type { Status } from "../domain/status.ts";
 import type { Log } from "../lib/log.ts";
 import { forgetCopies, type Removal, removeCopies, type Shelf } from "./shelf.ts";
+import { untrusted } from "./workshop.ts";
 
 /** Whose copies expire, and by what. */
 export type Expiry<M extends TimedCopy["media"]> = {
@@ -42,12 +42,16 @@ export async function expireCopies<M extends TimedCopy["media"]>(
   expiry: Expiry<M>,
   standing: Standing<M>,
 ): Promise<void> {
-  const goners = expiredNow(expiry, standing);
+  const goners: readonly TimedCopy[] = expiredNow(expiry, standing);
   if (goners.length === 0) return;
-  const removal = await removeCopies(expiry.shelf, goners, { signal: expiry.signal });
-  for (const key of removal.removed) expiry.log.info(`expired "${key}"`);
+  tellRemoval(await removeCopies(expiry.shelf, goners, { signal: expiry.signal }), expiry.log);
+}
+
+/** Tell what expired, and what the store keeps. */
+export function tellRemoval(removal: Removal, log: Log): void {
+  for (const key of removal.removed) log.info(`expired "${key}"`);
   const warning = warningOf(removal);
-  if (warning !== undefined) expiry.log.warn(warning);
+  if (warning !== undefined) log.warn(warning);
 }
 
 /** Take out of the status what retention no longer wants and somebody else has removed. */
@@ -57,13 +61,19 @@ export async function forgetExpired<M extends TimedCopy["media"]>(
 ): Promise<void> {
   const goners: readonly TimedCopy[] = expiredNow(expiry, standing);
   const gone = goners.filter(({ key }) => standing.doubts.get(key) === "gone");
-  if (gone.length === 0) return;
-  const keys = new Set(gone.map(({ key }) => key));
-  await forgetCopies(expiry.shelf, keys, { signal: expiry.signal });
-  for (const key of keys) expiry.log.info(`"${key}" expired, and is gone`);
+  await forgetGone(expiry, gone);
 }
 
-function warningOf({ refused, refusal }: Pick<Removal<TimedCopy>, "refused" | "refusal">): string | undefined {
+/** Take copies out of the status that somebody else has removed. */
+export async function forgetGone<M extends Media>(
+  { shelf, log, signal }: { readonly shelf: Shelf<M>; readonly log: Log; readonly signal: AbortSignal },
+  gone: readonly Copy[],
+): Promise<void> {
+  if (gone.length === 0) return;
+  for (const { key } of await forgetCopies(shelf, gone, { signal })) log.info(`"${key}" expired, and is gone`);
+}
+
+function warningOf({ refused, refusal }: Removal): string | undefined {
   const [first, ...others] = refused;
   if (first === undefined || refusal === undefined) return undefined;
   const which = others.length === 0 ? `"${first}"` : `${refused.length} expired copies, such as "${first}",`;
@@ -86,16 +96,4 @@ export async function expireHost<M extends TimedCopy["media"]>(expiry: Expiry<M>
   const swept = await shelf.manifests.sweep(shelf.host, { media, status, before, signal });
   for (const key of swept) log.info(`removed "${key}", which an interrupted run had left`);
   await expireCopies(expiry, { status, doubts: reconcile(status, objects) });
-}
-
-/** A status that was damaged or lost: in doubt nothing is deleted. */
-export function untrusted(host: string, media: TimedCopy["media"]): BackupError {
-  const which = media === "files" ? "files status" : "MySQL status";
-  return new BackupError(
-    "DATA_DAMAGED",
-    `Cannot trust the ${which} of "${host}": it was damaged or lost, and was recovered`,
-    {
-      hint: "Nothing was deleted in this run; look at the warnings above, and at what twindb-backup ls prints.",
-    },
-  );
 }

@@ -143,7 +143,8 @@ async function lsnRangeIn(directory: string): Promise<LsnRange | undefined> {
   return text === undefined ? undefined : parseLsnRange(text);
 }
 
-async function infoFilesOf(directory: string): Promise<Map<string, string>> {
+/** The texts a tool left in a directory, by name. */
+export async function infoFilesOf(directory: string): Promise<Map<string, string>> {
   const files = new Map<string, string>();
   for (const name of (await readdir(directory)).filter((each) => INFO_FILE.test(each)))
     files.set(name, await readFile(join(directory, name), "utf8"));
@@ -191,8 +192,8 @@ async function placeInCluster(
 
 type Written = { readonly written: number; readonly warnings: readonly string[] };
 
-/** They may hold passwords: nobody else may read them. */
-async function writeConfig(directory: string, config: ReadonlyMap<string, string>): Promise<Written> {
+/** Put the server's config files below its data. They may hold passwords: nobody else may read them. */
+export async function writeConfig(directory: string, config: ReadonlyMap<string, string>): Promise<Written> {
   const warnings: string[] = [];
   let written = 0;
   if (config.size === 0) return { written, warnings };

@@ -1,7 +1,9 @@
 import type { CallOptions, Destination } from "../destination/destination.ts";
-import type { Copy, CopyOf, Media } from "../domain/copy.ts";
+import type { Copy, CopyOf, Media, Preservation } from "../domain/copy.ts";
 import { type BackupError, isNotPermitted } from "../domain/errors.ts";
 import type { Key } from "../domain/key.ts";
+import { parseCopyKey, withoutSuffixes } from "../domain/names.ts";
+import { isSamePreservation } from "../domain/preservation.ts";
 import { type Status, statusOf, withCopy } from "../domain/status.ts";
 import type { ByteStream, Digest } from "../lib/bytes.ts";
 import type { Manifests } from "../status/manifests.ts";
@@ -24,6 +26,8 @@ type NewCopy<M extends Media> = {
   readonly expectedBytes?: number | undefined;
   /** The record of the copy, once its size and digest are known. */
   readonly describe: (digest: Digest) => CopyOf<M>;
+  /** Asked with the status that the copy is about to be added to; what it throws leaves nothing behind. */
+  readonly allow?: (now: Status<CopyOf<M>>) => void;
 };
 
 /**
@@ -44,7 +48,21 @@ export async function storeCopy<M extends Media>(
     await cleanUp((options) => removeObject(shelf, copy.key, options));
     throw error;
   }
-  return shelf.status.update((now) => withCopy(now, copy), { signal });
+  let refusal: { readonly error: unknown } | undefined;
+  const add = (now: Status<CopyOf<M>>): Status<CopyOf<M>> => {
+    try {
+      newCopy.allow?.(now);
+    } catch (error) {
+      refusal = { error };
+      throw error;
+    }
+    return withCopy(now, copy);
+  };
+  return shelf.status.update(add, { signal }).catch(async (error: unknown) => {
+    // Any other failure leaves a whole copy with a manifest, which the next run records.
+    if (refusal !== undefined) await cleanUp((options) => removeObject(shelf, copy.key, options));
+    throw error;
+  });
 }
 
 async function putData<M extends Media>(
@@ -77,19 +95,44 @@ async function removeObject<M extends Media>(
   await manifests.forget(key, options);
 }
 
-/** Take copies out of the status, and touch nothing else. */
-export function forgetCopies<M extends Media>(
+/** What is to go: a copy as it was chosen, or an object that a record of the predecessor stands for too. */
+type Goner = { readonly key: Key; readonly preservedUntil?: Preservation };
+
+/** The predecessor records a binlog without the suffixes of its object. */
+function recordedAs(key: Key): Key[] {
+  return parseCopyKey(key)?.media === "binlog" ? [key, withoutSuffixes(key)] : [key];
+}
+
+/**
+ * Take copies out of the status, and touch nothing else. When somebody preserved one of them since it was chosen, all stay: it may need
+ * the others, and the next run chooses anew.
+ * @returns the records that were taken out.
+ */
+export async function forgetCopies<M extends Media>(
   shelf: Shelf<M>,
-  keys: ReadonlySet<Key>,
+  goners: readonly Goner[],
   { signal }: CallOptions,
-): Promise<Loaded<CopyOf<M>>> {
-  return shelf.status.update((now) => statusOf(now.copies.filter(({ key }) => !keys.has(key))), { signal });
+): Promise<readonly CopyOf<M>[]> {
+  // Of several objects under one record the first one is the record's.
+  const chosen = new Map<Key, Goner>(
+    goners.toReversed().flatMap((copy) => recordedAs(copy.key).map((key) => [key, copy])),
+  );
+  const isPreservedSince = ({ key, preservedUntil }: Goner): boolean =>
+    chosen.has(key) && !isSamePreservation(preservedUntil, chosen.get(key)?.preservedUntil);
+  let forgotten: readonly CopyOf<M>[] = [];
+  await shelf.status.update(
+    (now) => {
+      const isOff = now.copies.some(isPreservedSince);
+      forgotten = isOff ? [] : now.copies.filter(({ key }) => chosen.has(key));
+      return isOff ? now : statusOf(now.copies.filter(({ key }) => !chosen.has(key)));
+    },
+    { signal },
+  );
+  return forgotten;
 }
 
 /** What `removeCopies()` did. */
-export type Removal<C extends Copy> = {
-  /** The status after it. */
-  readonly status: Status<C>;
+export type Removal = {
   readonly removed: readonly Key[];
   /** Copies that may not be removed now, and those that they need. They stay recorded. */
   readonly refused: readonly Key[];
@@ -106,28 +149,44 @@ export type Removal<C extends Copy> = {
  */
 export async function removeCopies<M extends Media>(
   shelf: Shelf<M>,
+  goners: readonly Goner[],
+  { signal }: CallOptions,
+): Promise<Removal> {
+  const forgotten = await forgetCopies(shelf, goners, { signal });
+  const records = new Map(forgotten.map((copy) => [copy.key, copy]));
+  const going = goners.filter(({ key }) => recordedAs(key).some((name) => records.has(name)));
+  const refused = new Map<Key, CopyOf<M>>();
+  const needed = new Set<Key>();
+  const removed: Key[] = [];
+  let refusal: BackupError | undefined;
+  for (const { key } of going) {
+    const refusedNow = needed.has(key) ? refusal : await tryRemove(shelf, key, { signal });
+    if (refusedNow === undefined) {
+      removed.push(key);
+      continue;
+    }
+    refusal ??= refusedNow;
+    for (const name of recordedAs(key)) {
+      const record = records.get(name);
+      if (record === undefined) continue;
+      refused.set(record.key, record);
+      const parent = parentKeyOf(record);
+      if (parent !== undefined) needed.add(parent);
+    }
+  }
+  await recordAgain(shelf, [...refused.values()], { signal });
+  return { removed, refused: [...refused.keys()], refusal };
+}
+
+async function recordAgain<M extends Media>(
+  { manifests, status }: Shelf<M>,
   copies: readonly CopyOf<M>[],
   { signal }: CallOptions,
-): Promise<Removal<CopyOf<M>>> {
-  const keys = new Set(copies.map(({ key }) => key));
-  const left = await forgetCopies(shelf, keys, { signal });
-  const refused: CopyOf<M>[] = [];
-  const needed = new Set<Key>();
-  let refusal: BackupError | undefined;
-  for (const copy of copies) {
-    const refusedNow = needed.has(copy.key) ? refusal : await tryRemove(shelf, copy.key, { signal });
-    if (refusedNow === undefined) continue;
-    refusal ??= refusedNow;
-    refused.push(copy);
-    const parent = parentKeyOf(copy);
-    if (parent !== undefined) needed.add(parent);
-  }
-  const rest = new Set(refused.map(({ key }) => key));
-  const removed = copies.map(({ key }) => key).filter((key) => !rest.has(key));
-  if (refused.length === 0) return { status: left.status, removed, refused: [], refusal: undefined };
-  for (const copy of refused) await shelf.manifests.write(copy, { signal });
-  const { status } = await shelf.status.update((now) => statusOf([...refused, ...now.copies]), { signal });
-  return { status, removed, refused: [...rest], refusal };
+): Promise<void> {
+  if (copies.length === 0) return;
+  // The predecessor's copies have no manifest.
+  for (const copy of copies) if (copy.sha256 !== undefined) await manifests.write(copy, { signal });
+  await status.update((now) => statusOf([...copies, ...now.copies]), { signal });
 }
 
 function parentKeyOf(copy: Copy): Key | undefined {

@@ -8,6 +8,9 @@ import { meaningOf } from "../lib/system-error.ts";
 /** Start of the name of a directory that holds a restore until it is complete. */
 const PREFIX = ".twindb-restore-";
 
+/** Start of the name of a directory in which a recovery is made, which a run that follows goes on with. */
+export const RECOVERY_PREFIX = ".twindb-recover-";
+
 async function sweep(directory: string): Promise<void> {
   for (const name of (await readdir(directory)).filter((each) => isLeftover(each, PREFIX)))
     await rm(join(directory, name), { recursive: true });
@@ -75,6 +78,10 @@ export class Staging implements AsyncDisposable {
   }
 }
 
+function isStage(name: string): boolean {
+  return name.startsWith(RECOVERY_PREFIX);
+}
+
 async function checkEmpty(path: string): Promise<boolean> {
   await sweep(path).catch(() => {
     // It is not there, or no directory, or closed to us: the look that follows tells.
@@ -96,7 +103,7 @@ export async function requireFree(target: string): Promise<boolean> {
   if (stat === undefined) return false;
   if (!stat.isDirectory()) throw occupied(path, "it is not a directory");
   const all = await readdir(path).catch((error: unknown) => refuse(path, error));
-  const names = all.filter((name) => name !== OF_THE_FILE_SYSTEM && !isLeftover(name, PREFIX));
+  const names = all.filter((name) => name !== OF_THE_FILE_SYSTEM && !isLeftover(name, PREFIX) && !isStage(name));
   if (names.length > 0)
     throw occupied(path, `it holds ${names.length === 1 ? `"${names[0]}"` : `${names.length} entries`}`);
   return true;

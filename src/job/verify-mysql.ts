@@ -8,6 +8,7 @@ import { type Status, withVerification } from "../domain/status.ts";
 import { type Command, into } from "../lib/command.ts";
 import { inspectXbstream } from "../lib/xbstream.ts";
 import { blame } from "./blame.ts";
+import { type MysqlRecovery, recoverMysql } from "./recover-mysql.ts";
 import { readCopy } from "./restore-file.ts";
 import { type MysqlRestore, restoreMysql } from "./restore-mysql.ts";
 import type { Shelf } from "./shelf.ts";
@@ -47,6 +48,8 @@ export type VerifyMysqlOptions = Omit<MysqlRestore, "plan" | "cache"> & {
   readonly listTar: Command;
   /** A private place to restore into. */
   readonly openDirectory: () => Promise<Scratch>;
+  /** How to bring a copy forward as far as its binary logs reach, before a server is started on it; `undefined` leaves it as it is. */
+  readonly planForward?: (() => Pick<MysqlRecovery, "plan" | "openLog" | "openServer">) | undefined;
   /** Start a server on a restored directory, and let it check every table. */
   readonly boot: (copy: MysqlCopy, directory: string) => Promise<readonly TableProblem[]>;
 };
@@ -73,7 +76,10 @@ async function prove(copy: MysqlCopy, options: VerifyMysqlOptions): Promise<void
   if (options.level === "checksum") return readThrough(copy, options);
   await using work = await options.openDirectory();
   const directory = join(work.directory, "data");
-  await restoreMysql({ ...options, plan, cache: undefined }, { target: directory, withConfig: false });
+  const to = { target: directory, withConfig: false };
+  const forward = options.planForward?.();
+  if (forward === undefined) await restoreMysql({ ...options, plan, cache: undefined }, to);
+  else await recoverMysql({ ...options, ...forward, cache: undefined }, to);
   if (options.level === "boot") await boot(copy, directory, options);
 }
 
@@ -120,8 +126,10 @@ function withFinding(status: Status<MysqlCopy>, key: Key, verified: Verification
 
 /** @returns why the destination may not be written to; what was found out is worth telling all the same. */
 async function record(copy: MysqlCopy, culprit: Key | undefined, options: VerifyMysqlOptions): Promise<unknown> {
-  const { shelf, level, signal } = options;
-  if (shelf === undefined) return undefined;
+  const { shelf, candidates, level, signal } = options;
+  // A binary log that is to blame says nothing about the copy.
+  const isOfLog = culprit !== undefined && !candidates.some(({ copy }) => copy.key === culprit);
+  if (shelf === undefined || isOfLog) return undefined;
   const verified: Verification = { at: new Date(), ok: culprit === undefined, level };
   const keys = new Set([culprit ?? copy.key, copy.key]);
   try {

@@ -22,8 +22,11 @@ class Tail {
   }
 }
 
-/** Where a program's stdin and stdout go: a file descriptor, nothing, or text kept here. */
-export type Ends = { readonly input: number | "ignore"; readonly output: number | "text" };
+/** Told what a program writes, as it comes. */
+type Listener = (chunk: Buffer) => void;
+
+/** Where a program's stdin and stdout go: a file descriptor, nothing, text kept here, or somebody who listens. */
+export type Ends = { readonly input: number | "ignore"; readonly output: number | "text" | Listener };
 
 /** One started program, leader of a process group of its own. */
 export class Program {
@@ -48,12 +51,13 @@ export class Program {
     this.command = command;
     readyGuard();
     this.#child = spawn(command.file, [...command.args], {
-      stdio: [input, output === "text" ? "pipe" : output, "pipe"],
+      stdio: [input, typeof output === "number" ? output : "pipe", "pipe"],
       detached: true,
       env: childEnvironment(command.env),
     });
     this.#child.stderr?.on("data", (chunk: Buffer) => this.#stderr.add(chunk));
-    this.#child.stdout?.on("data", (chunk: Buffer) => this.#keep(chunk));
+    const listener: Listener = typeof output === "function" ? output : (chunk) => this.#keep(chunk);
+    this.#child.stdout?.on("data", listener);
     if (this.#child.pid !== undefined) watchGroup(this.#child.pid);
     this.ended = this.#wait();
   }
@@ -68,8 +72,17 @@ export class Program {
 
   /** Bytes it has written so far anywhere, as the kernel counts them; `undefined` once it has ended. */
   written(): number | undefined {
+    return this.#counted(/^wchar: (\d+)$/m);
+  }
+
+  /** Bytes it has read so far from anywhere, its own code included; `undefined` once it has ended. */
+  bytesRead(): number | undefined {
+    return this.#counted(/^rchar: (\d+)$/m);
+  }
+
+  #counted(pattern: RegExp): number | undefined {
     try {
-      const match = /^wchar: (\d+)$/m.exec(readFileSync(`/proc/${this.#child.pid}/io`, "utf8"));
+      const match = pattern.exec(readFileSync(`/proc/${this.#child.pid}/io`, "utf8"));
       return match === null ? undefined : Number(match[1]);
     } catch {
       // It ended between two looks; progress only misses one step.

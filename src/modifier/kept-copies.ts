@@ -1,8 +1,8 @@
 import type { Stats } from "node:fs";
 import { lstat, readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import type { Interval } from "../domain/interval.ts";
-import { type Key, toKey } from "../domain/key.ts";
+import { asKey, type Key, toKey } from "../domain/key.ts";
 
 /** One file kept on this host. */
 export type KeptFile = { readonly name: string; readonly bytes: number };
@@ -32,6 +32,22 @@ export async function listLocal(root: string, { host, interval, media }: Shelf):
     if (stats?.isFile() === true) kept.push({ name, bytes: stats.size });
   }
   return kept.sort((one, other) => (one.name < other.name ? -1 : 1));
+}
+
+/** One binlog kept on this host: under which key, and how old the file is. */
+type KeptBinlog = { readonly key: Key; readonly modifiedAt: Date };
+
+/** Complete binlogs kept for one host, of every incarnation of its server. */
+export async function listKeptBinlogs(root: string, host: string): Promise<KeptBinlog[]> {
+  const directory = join(root, toKey(`${host}/binlog`));
+  const kept: KeptBinlog[] = [];
+  for (const entry of (await unlessMissing(readdir(directory, { recursive: true, withFileTypes: true }))) ?? []) {
+    const path = join(entry.parentPath, entry.name);
+    const key = PARTIAL.test(entry.name) ? undefined : asKey(relative(root, path));
+    const stats = key === undefined ? undefined : await unlessMissing(lstat(path));
+    if (key !== undefined && stats?.isFile() === true) kept.push({ key, modifiedAt: stats.mtime });
+  }
+  return kept;
 }
 
 /** Remove one kept copy; one that is not there is no error. */

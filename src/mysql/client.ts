@@ -40,6 +40,8 @@ export interface OpenedClient extends Client {
 export type ClientOptions = ServerChoice & {
   /** Option file with the credentials; without one it is the user of the system, without a password. */
   readonly defaultsFile?: string | undefined;
+  /** Groups of that file to read besides the usual ones, which they win over. */
+  readonly groups?: readonly string[];
 };
 
 type CallOptions = { readonly signal: AbortSignal };
@@ -56,7 +58,8 @@ const SET_SESSION = "SET SESSION sql_mode = '', wait_timeout = 31536000";
 export async function openClient(options: ClientOptions, { signal }: CallOptions): Promise<OpenedClient> {
   signal.throwIfAborted();
   const { defaultsFile } = options;
-  const login = defaultsFile === undefined ? loginOptions([], "") : await readDefaultsFile(defaultsFile);
+  const login =
+    defaultsFile === undefined ? loginOptions([], "") : await readDefaultsFile(defaultsFile, options.groups);
   const addresses = addressesOf(options, login, await findSocket());
   let failure: unknown;
   for (const address of addresses) {

@@ -41,15 +41,16 @@ const MAX_DEPTH = 10;
 
 /**
  * Read an option file with the credentials, and the files it includes, as the backup tools do.
+ * @param groups further groups to read; each wins over those before it.
  * @throws {BackupError} CONFIG_INVALID when it is missing, malformed, or may be changed by others; NOT_PERMITTED when it cannot be read.
  */
-export async function readDefaultsFile(path: string): Promise<LoginOptions> {
-  return loginOptions(await readOptions(path, 0), path);
+export async function readDefaultsFile(path: string, groups: readonly string[] = []): Promise<LoginOptions> {
+  return loginOptions(await readOptions(path, 0), path, groups);
 }
 
 /** The login that options make; of several lines about one thing the last counts. @throws {BackupError} CONFIG_INVALID. */
-export function loginOptions(options: readonly Option[], path: string): LoginOptions {
-  const last = lastValues(options);
+export function loginOptions(options: readonly Option[], path: string, groups: readonly string[] = []): LoginOptions {
+  const last = lastValues(options, groups);
   const password = last.get("password");
   const port = last.get("port");
   return {
@@ -68,9 +69,9 @@ export function loginOptions(options: readonly Option[], path: string): LoginOpt
 }
 
 /** An option without a value counts as `1`, one with `skip-` as `0`. */
-function lastValues(options: readonly Option[]): ReadonlyMap<string, string> {
+function lastValues(options: readonly Option[], more: readonly string[]): ReadonlyMap<string, string> {
   const last = new Map<string, string>();
-  for (const groups of GROUPS) {
+  for (const groups of [...GROUPS, ...more.map((group) => [group.toLowerCase()])]) {
     for (const { group, name, value } of options) {
       if (!groups.includes(group)) continue;
       const [, isOff, base = ""] = /^(skip-|disable-)?(?:enable-)?(.*)$/s.exec(name) ?? [];

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
-import { open, readFile, rename, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BackupError } from "../domain/errors.ts";
 import { makeDirectories } from "../lib/directories.ts";
 import { type Holder, isGone, ourselves } from "../lib/holder.ts";
+import { replaceFile } from "../lib/replace-file.ts";
 import { meaningOf } from "../lib/system-error.ts";
 import type { Client } from "./client.ts";
 
@@ -27,9 +28,7 @@ export async function writeRecord({ path, target }: DesyncRecord): Promise<void>
   const text = `${JSON.stringify({ ...ourselves(), target, since: new Date().toISOString() })}\n`;
   try {
     await makeDirectories(dirname(path), 0o700);
-    await writeDurably(`${path}.new`, text);
-    await rename(`${path}.new`, path);
-    await syncDirectory(path);
+    await replaceFile(path, text, 0o600);
   } catch (cause) {
     throw unusable("write", path, cause);
   }
@@ -55,18 +54,6 @@ export async function removeRecord({ path }: DesyncRecord): Promise<void> {
   } catch (cause) {
     throw unusable("remove", path, cause);
   }
-}
-
-async function writeDurably(path: string, text: string): Promise<void> {
-  await rm(path, { force: true });
-  await using handle = await open(path, "wx", 0o600);
-  await handle.writeFile(text);
-  await handle.sync();
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  await using handle = await open(dirname(path), "r");
-  await handle.sync();
 }
 
 /** A record that cannot be read is that of nobody at work: we write them whole. */

@@ -25,6 +25,14 @@ export type Place = {
   readonly user: string | undefined;
 };
 
+/** What a server is for that takes up what binary logs hold, rather than being looked at. */
+export type Writing = {
+  /** For its buffer pool. */
+  readonly memoryBytes: number;
+  /** Statements for its start. */
+  readonly initFile: string;
+};
+
 /** Where a private server listens. */
 export function socketIn(run: string): string {
   return `${run}/socket`;
@@ -73,13 +81,9 @@ export function serverArguments({ datadir, run, user }: Place, vendor: Vendor, t
     `--tmpdir=${run}`,
     `--secure-file-priv=${run}`,
     "--skip-networking",
-    "--skip-grant-tables",
     "--skip-log-bin",
-    "--event-scheduler=DISABLED",
-    "--read-only",
     "--max-connections=10",
     "--performance-schema=OFF",
-    "--innodb-buffer-pool-size=64M",
     "--innodb-buffer-pool-load-at-startup=OFF",
     "--innodb-buffer-pool-dump-at-shutdown=OFF",
     "--loose-skip-slave-start",
@@ -88,5 +92,30 @@ export function serverArguments({ datadir, run, user }: Place, vendor: Vendor, t
     "--loose-wsrep-provider=none",
     ...(vendor === "mariadb" ? [] : ["--loose-mysqlx=OFF", "--loose-persisted-globals-load=OFF"]),
     ...tablespaces.options,
+  ];
+}
+
+/** Arguments of a server that is looked at. */
+export const LOOKING: readonly string[] = [
+  "--skip-grant-tables",
+  "--event-scheduler=DISABLED",
+  "--read-only",
+  "--innodb-buffer-pool-size=64M",
+];
+
+/**
+ * Arguments of a server that binary logs are replayed on. It makes GTIDs of none of its own statements and takes those that it is told. Its
+ * log of changes reaches the disk once a second: what a killed run leaves is older by that, and whole.
+ */
+export function writingArguments({ memoryBytes, initFile }: Writing, vendor: Vendor): string[] {
+  return [
+    `--init-file=${initFile}`,
+    // Events could not be made while it is DISABLED.
+    "--event-scheduler=OFF",
+    "--local-infile=ON",
+    "--max-allowed-packet=1G",
+    `--innodb-buffer-pool-size=${memoryBytes}`,
+    "--innodb-flush-log-at-trx-commit=2",
+    ...(vendor === "mariadb" ? [] : ["--loose-gtid-mode=OFF_PERMISSIVE"]),
   ];
 }

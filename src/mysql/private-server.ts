@@ -7,13 +7,16 @@ import { text } from "../lib/command.ts";
 import { Program } from "../lib/program.ts";
 import { meaningOf } from "../lib/system-error.ts";
 import { leftTemporaryDirectories, makeTemporaryDirectory } from "../lib/temporary-directory.ts";
+import { makeAccount, type PrivateAccount } from "./private-account.ts";
 import {
   errorLogIn,
+  LOOKING,
   type Place,
   readTablespaces,
   serverArguments,
   socketIn,
   type Tablespaces,
+  writingArguments,
 } from "./private-server-options.ts";
 import { findServer, type Wanted } from "./server-binary.ts";
 import { endOf, readErrorLog } from "./server-end.ts";
@@ -24,6 +27,8 @@ const POLL_MS = 50;
 const START_SECONDS = 600;
 const STOP_MS = 60_000;
 const STOP_ABORTED_MS = 2000;
+/** Statements are logged with the words "the zone of the system", which is taken to be this host's. */
+const LOCAL_TIME = { TZ: process.env["TZ"] ?? ":/etc/localtime" };
 /** Bytes of a path of a socket, as the kernel limits it. */
 const SOCKET_LIMIT = 107;
 
@@ -36,12 +41,21 @@ export type PrivateServerRequest = Wanted & {
   readonly signal: AbortSignal;
   /** Bound of the start; default 600. */
   readonly startSeconds?: number;
+  /** Take up statements of binary logs: with accounts, `memoryBytes` for its buffer pool, and in the time zone of this host. */
+  readonly writing?: { readonly memoryBytes: number };
 };
 
 /** A server of our own. Disposing it shuts it down cleanly; it is killed should this process die. */
 export interface PrivateServer extends AsyncDisposable {
-  /** Where it listens, for the account we run under only; any user name will do, without a password. */
+  /** Where it listens, for the account we run under only; without `defaultsFile` any user name will do, without a password. */
   readonly socket: string;
+  /** Option file that logs in, where it was started to be written to. */
+  readonly defaultsFile: string | undefined;
+  /** The server's program; its tools lie beside it. */
+  readonly program: string;
+
+  /** Shut it down and wait as long as that takes: everything is in the data then. @throws {BackupError} when it ended otherwise. */
+  shutDown(): Promise<void>;
 
   /** The reason behind an error met while talking to it: the server's own last words if it has ended, else the error itself. */
   explain(met: unknown): Promise<unknown>;
@@ -59,14 +73,20 @@ export async function startPrivateServer(request: PrivateServerRequest): Promise
   const outer = await makeTemporaryDirectory(PREFIX);
   try {
     const tablespaces = await inspect(directory);
-    const place = await occupy(directory, outer, signal);
-    const args = serverArguments(place, request.vendor, tablespaces);
-    const start = { ...request, file, args, socket: socketIn(place.run), errorLog: errorLogIn(place.run) };
+    const { owner, ...place } = await occupy(directory, outer, signal);
+    const account = request.writing && (await makeAccount({ run: place.run, owner, outer }));
+    const args = [...serverArguments(place, request.vendor, tablespaces), ...purposeArguments(request, account)];
+    const start = { ...request, file, args, account, socket: socketIn(place.run), errorLog: errorLogIn(place.run) };
     return new OwnServer(await boot(start), { ...start, outer });
   } catch (error) {
     await rm(outer, { recursive: true, force: true });
     throw error;
   }
+}
+
+function purposeArguments({ writing, vendor }: PrivateServerRequest, account: PrivateAccount | undefined) {
+  if (writing === undefined || account === undefined) return LOOKING;
+  return writingArguments({ ...writing, ...account }, vendor);
 }
 
 /** An empty directory would start as well, and find all of its no tables in order. */
@@ -99,8 +119,11 @@ async function ifThere<T>(path: string, look: (path: string) => Promise<T>): Pro
   }
 }
 
+type Owner = { readonly uid: number; readonly gid: number };
+type Occupied = Place & { readonly owner: Owner | undefined };
+
 /** Make the directory the server runs in, and give both to the user it runs as. */
-async function occupy(datadir: string, outer: string, signal: AbortSignal): Promise<Place> {
+async function occupy(datadir: string, outer: string, signal: AbortSignal): Promise<Occupied> {
   const run = join(outer, "run");
   if (Buffer.byteLength(socketIn(run)) > SOCKET_LIMIT) {
     throw new BackupError("FAILED", `Cannot start a server in "${outer}": the path is too long for a socket`, {
@@ -108,17 +131,18 @@ async function occupy(datadir: string, outer: string, signal: AbortSignal): Prom
     });
   }
   await mkdir(run, { mode: 0o700 });
-  if (process.geteuid?.() !== 0) return { datadir, run, user: undefined };
-  const { uid, gid } = await accountFor(datadir, signal);
+  if (process.geteuid?.() !== 0) return { datadir, run, user: undefined, owner: undefined };
+  const owner = await accountFor(datadir, signal);
+  const { uid, gid } = owner;
   await text({ file: "chown", args: ["-R", "-h", `${uid}:${gid}`, "--", datadir] }, { signal });
   await chown(run, uid, gid);
   // So that the server gets through; what is in there stays its own.
   await chmod(outer, 0o711);
-  return { datadir, run, user: String(uid) };
+  return { datadir, run, user: String(uid), owner };
 }
 
 /** Servers refuse to run as root, rightly: whose the data is, else the user that packages make for them. */
-async function accountFor(datadir: string, signal: AbortSignal): Promise<{ uid: number; gid: number }> {
+async function accountFor(datadir: string, signal: AbortSignal): Promise<Owner> {
   const { uid, gid } = await stat(datadir);
   if (uid !== 0) return { uid, gid };
   try {
@@ -139,6 +163,7 @@ async function idOf(which: "-u" | "-g", signal: AbortSignal): Promise<number> {
 
 type Boot = Pick<PrivateServerRequest, "directory" | "signal" | "startSeconds"> & {
   readonly file: string;
+  readonly account: PrivateAccount | undefined;
   readonly args: readonly string[];
   readonly socket: string;
   readonly errorLog: string;
@@ -158,9 +183,10 @@ async function boot(request: Boot): Promise<Program> {
 
 /** @returns the program once it answers, or once it has ended by itself. */
 async function attempt(request: Boot): Promise<Program> {
-  const { file, args, socket, signal, startSeconds = START_SECONDS } = request;
+  const { file, args, account, socket, signal, startSeconds = START_SECONDS } = request;
   signal.throwIfAborted();
-  const program = new Program({ file, args }, { input: "ignore", output: "text" });
+  const env = account === undefined ? {} : LOCAL_TIME;
+  const program = new Program({ file, args, env }, { input: "ignore", output: "text" });
   const deadline = Date.now() + startSeconds * 1000;
   while (!program.hasEnded && !(await greets(socket))) {
     if (!signal.aborted && Date.now() < deadline) {
@@ -211,6 +237,25 @@ class OwnServer implements PrivateServer {
 
   get socket(): string {
     return this.#belongings.socket;
+  }
+
+  get defaultsFile(): string | undefined {
+    return this.#belongings.account?.defaultsFile;
+  }
+
+  get program(): string {
+    return this.#belongings.file;
+  }
+
+  async shutDown(): Promise<void> {
+    const { signal } = this.#belongings;
+    const onAbort = () => this.#program.kill("SIGKILL");
+    signal.addEventListener("abort", onAbort);
+    if (!this.#program.hasEnded) this.#program.kill("SIGTERM");
+    await this.#program.ended;
+    signal.removeEventListener("abort", onAbort);
+    signal.throwIfAborted();
+    if (this.#program.exitCode !== 0) throw await endOf({ ...this.#belongings, program: this.#program });
   }
 
   async explain(met: unknown): Promise<unknown> {

@@ -1,7 +1,8 @@
-import type { Copy, StoredFacts, Verification } from "../domain/copy.ts";
+import type { Copy, Mark, Preservation, StoredFacts, Verification } from "../domain/copy.ts";
 import type { Interval } from "../domain/interval.ts";
 import type { Key } from "../domain/key.ts";
 import { nameOf, suffixesOf } from "../domain/names.ts";
+import { parsePreservation, preservationText } from "../domain/preservation.ts";
 import type { Fields } from "./fields.ts";
 import { type Json, type JsonObject, jsonObject } from "./json.ts";
 
@@ -27,11 +28,23 @@ function readVerification(fields: Fields | undefined): Verification | undefined 
   return { at, ok: fields.required("ok", fields.flag("ok")), level: fields.text("level") ?? "" };
 }
 
+function readMark(fields: Fields | undefined): { mark?: Mark } {
+  if (fields === undefined) return {};
+  const at = fields.required("at", fields.time("at"));
+  const broken = fields.required("broken", fields.flag("broken"));
+  return { mark: { broken, at, by: fields.text("by") ?? "", reason: fields.text("reason") } };
+}
+
+function readPreservation(fields: Fields): { preservedUntil?: Preservation } {
+  const text = fields.text("preserved_until");
+  if (text === undefined) return {};
+  return { preservedUntil: fields.required("preserved_until", parsePreservation(text)) };
+}
+
 /** Read the facts that every record of ours may hold. `suffixes` are what the record says, else what its key says. */
 export function readFacts(key: Key, fields: Fields): StoredFacts {
   const sha256 = fields.text("sha256");
   if (sha256 !== undefined && !/^[0-9a-f]{64}$/.test(sha256)) throw fields.problem("sha256", "a SHA-256");
-  const preserved = fields.flag("preserved");
   fields.ignore("host", "run_type", "name");
   return {
     key,
@@ -43,7 +56,8 @@ export function readFacts(key: Key, fields: Fields): StoredFacts {
     tool: fields.text("tool"),
     toolVersion: fields.text("tool_version"),
     verified: readVerification(fields.fields("verified")),
-    ...(preserved === undefined ? {} : { preserved }),
+    ...readPreservation(fields),
+    ...readMark(fields.fields("marked")),
   };
 }
 
@@ -57,6 +71,10 @@ function formatVerification(verified: Verification): JsonObject {
   return jsonObject({ at: seconds(verified.at), ok: verified.ok, level: verified.level });
 }
 
+function formatMark({ broken, at, by, reason }: Mark): JsonObject {
+  return jsonObject({ broken, at: seconds(at), by, reason });
+}
+
 /** Write the facts of `readFacts()`. Suffixes are left out where a record of the predecessor has none and the key says them. */
 export function writeFacts(copy: StoredFacts, recordKey: Key): JsonObject {
   const implied = suffixesOf(nameOf(recordKey)).join() === copy.suffixes.join();
@@ -68,7 +86,8 @@ export function writeFacts(copy: StoredFacts, recordKey: Key): JsonObject {
     tool: copy.tool,
     tool_version: copy.toolVersion,
     verified: copy.verified && formatVerification(copy.verified),
-    preserved: copy.preserved,
+    preserved_until: preservationText(copy.preservedUntil),
+    marked: copy.mark && formatMark(copy.mark),
   });
 }
 

@@ -77,6 +77,17 @@ export class Manifests {
     await this.forget(copy.key, options);
   }
 
+  /**
+   * Describe a copy anew whose record was changed, in place of the description that was there. Marks stay: whether the copy is one is not
+   * ours to say.
+   */
+  async amend(copy: Copy, { signal }: CallOptions): Promise<void> {
+    const content = formatManifest(copy);
+    const path = manifestKey(copy.key);
+    parseManifest(content, copy.key, path);
+    await replaceText(this.#destination, path, { content, signal });
+  }
+
   /** The description of the copy under `key`; `undefined` when there is none. @throws {BackupError} DATA_DAMAGED */
   async read(key: Key, { signal }: CallOptions): Promise<Copy | undefined> {
     const path = manifestKey(key);

@@ -2,6 +2,7 @@ import type { Copy, CopyOf, Media } from "../domain/copy.ts";
 import type { Key } from "../domain/key.ts";
 import { withoutSuffixes } from "../domain/names.ts";
 import { adoptedBinlog, adoptedFiles, locateBinlogs, type StoredObject, unrecorded } from "../domain/reconcile.ts";
+import { withRemembered } from "../domain/remembered.ts";
 import { type Status, statusOf } from "../domain/status.ts";
 import type { DamagedManifest } from "./manifests.ts";
 
@@ -61,7 +62,9 @@ export function recover<M extends Media>(media: M, evidence: Evidence<CopyOf<M>>
   const nothing: Status<CopyOf<M>> = { copies: [] };
   const unfinished = new Set(unrecorded(nothing, media, objects).unfinished.map(({ key }) => key));
 
-  const claimed = [...manifests, ...withPlaces(media, known ?? nothing, objects)];
+  const remembered = new Map(manifests.map((copy) => [copy.key, copy]));
+  const recorded = withPlaces(media, known ?? nothing, objects);
+  const claimed = [...manifests, ...recorded.map((copy) => withRemembered(copy, remembered.get(copy.key)))];
   const present = claimed.flatMap((copy) => {
     const object = byKey.get(copy.key);
     return object && !unfinished.has(copy.key) ? [sized(copy, object)] : [];

@@ -133,7 +133,8 @@ test("docs/format.md: names the fields that a record of MySQL holds besides", ()
     rawBytes: 2,
     tool: "clone",
     toolVersion: "9",
-    preserved: true,
+    preservedUntil: "forever",
+    mark: { broken: true, at: at(2), by: "root@db7", reason: "r" },
     verified: { at: at(2), ok: true, level: "boot" },
     fromLsn: 1n,
     toLsn: 2n,
@@ -166,7 +167,7 @@ test("docs/format.md: names the fields that a status and a manifest hold", () =>
     .trimEnd()
     .split("\n");
   const records = Object.values((JSON.parse(status) as { daily: Record<string, object> }).daily);
-  const sometimes = ["warnings", "preserved"];
+  const sometimes = ["warnings", "preserved_until", "marked"];
   expect(records).toHaveLength(2);
   for (const record of records) expect(new Set([...Object.keys(record), ...sometimes])).toEqual(new Set(named));
   expect(Object.keys(JSON.parse(manifest) as object)).toEqual(["schema", "key", "media", "record", "sha256"]);

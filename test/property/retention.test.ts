@@ -31,20 +31,25 @@ const step = fc.record({
   /** Which of the copies so far an increment is based on. */
   parent: fc.nat(30),
   failed: fc.boolean(),
-  preserved: fc.integer({ min: 0, max: 9 }).map((dice) => dice === 0),
+  preservedUntil: fc
+    .constantFrom<readonly number[]>([0], [1, 5], [2, 2000], [9])
+    .map(([dice, hours]) =>
+      dice === 9 ? "forever" : hours === undefined ? undefined : new Date(START + hours * HOUR),
+    ),
 });
 
 /** Any copies, an hour apart; an increment is based on any MySQL copy so far. */
 const histories: fc.Arbitrary<TimedCopy[]> = fc.array(step, { maxLength: 30 }).map((steps) => {
   const copies: TimedCopy[] = [];
-  for (const [index, { kind, interval, directory, parent, failed, preserved }] of steps.entries()) {
+  for (const [index, { kind, interval, directory, parent, failed, preservedUntil }] of steps.entries()) {
     const takenAt = new Date(START + index * HOUR);
     const verified = failed ? { at: takenAt, ok: false, level: "data" } : undefined;
     const parents = copies.filter(({ media }) => media === "mysql");
+    const kept = preservedUntil === undefined ? {} : { preservedUntil };
     const base = parents[parent % Math.max(1, parents.length)];
-    if (kind === "files") copies.push(filesCopy(takenAt, { interval, directory, verified, preserved }));
-    else if (kind === "full" || base === undefined) copies.push(fullCopy(takenAt, { interval, verified, preserved }));
-    else copies.push(increment(takenAt, base.key, { interval, verified, preserved }));
+    if (kind === "files") copies.push(filesCopy(takenAt, { interval, directory, verified, ...kept }));
+    else if (kind === "full" || base === undefined) copies.push(fullCopy(takenAt, { interval, verified, ...kept }));
+    else copies.push(increment(takenAt, base.key, { interval, verified, ...kept }));
   }
   return copies;
 });
@@ -60,6 +65,43 @@ function isGood(copy: TimedCopy, copies: readonly TimedCopy[]): boolean {
 function subjectOf(copy: TimedCopy): string {
   return copy.media === "mysql" ? "mysql" : `files ${copy.directory}`;
 }
+
+test("decide() keeps what is preserved now, all it needs, and as many others as without it", () => {
+  const nows = fc.constantFrom(undefined, new Date(START + 40 * HOUR));
+  fc.assert(
+    fc.property(histories, policies, nows, (copies, policy, now) => {
+      const facts = now === undefined ? {} : { now };
+      const keptKeys = new Set(kept(decide(copies, policy, facts)).map(({ key }) => key));
+      const isPreserved = ({ preservedUntil: until }: TimedCopy) =>
+        until === "forever" || (until !== undefined && (now === undefined || until > now));
+      for (let [copy] = copies.filter(isPreserved); copy !== undefined; ) {
+        expect(keptKeys.has(copy.key)).toBe(true);
+        const parent = parentOf(copy);
+        copy = copies.find(({ key }) => key === parent);
+      }
+      const ordinary = copies.filter((copy) => isGood(copy, copies) && !isPreserved(copy));
+      for (const [, group] of Map.groupBy(ordinary, (copy) => `${copy.interval} ${subjectOf(copy)}`)) {
+        const count = policy[group[0]!.interval];
+        for (const { key } of count === 0 ? [] : group.slice(-count)) expect(keptKeys.has(key)).toBe(true);
+      }
+    }),
+  );
+});
+
+test("decide() treats a copy that a person marked as broken like one that a verify found broken", () => {
+  fc.assert(
+    fc.property(histories, policies, (copies, policy) => {
+      const marked = copies.map((copy) => {
+        if (copy.verified?.ok !== false) return copy;
+        const mark = { broken: true, at: copy.startedAt, by: "root@db7", reason: undefined };
+        return { ...copy, verified: undefined, mark };
+      });
+      const reasonsOf = (all: readonly TimedCopy[]) =>
+        decide(all, policy).map((each) => (each.keep ? each.reason : undefined));
+      expect(reasonsOf(marked)).toEqual(reasonsOf(copies));
+    }),
+  );
+});
 
 function kept<C extends TimedCopy>(decisions: readonly Decision<C>[]): C[] {
   return decisions.filter(({ keep }) => keep).map(({ copy }) => copy);

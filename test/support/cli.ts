@@ -52,7 +52,8 @@ export class Sandbox implements Disposable {
   configure(sections: Readonly<Record<string, Readonly<Record<string, string | number>>>>): void {
     const all = { run: {}, ...sections };
     const text = Object.entries(all).map(([section, keys]) => {
-      const extra = section === "run" ? { measures_log: this.path("measures.log") } : {};
+      const extra =
+        section === "run" ? { measures_log: this.path("measures.log"), pause_file: this.path("paused.json") } : {};
       const lines = Object.entries({ ...extra, ...keys }).map(([key, value]) => `${key}=${value}`);
       return [`[${section}]`, ...lines, ""].join("\n");
     });

@@ -84,6 +84,7 @@ export function binlogCopy(number: number, createdAt: Date, facts: Partial<Binlo
     serverUuid: undefined,
     serverVersion: undefined,
     gtid: undefined,
+    log: undefined,
     ...facts,
   };
 }

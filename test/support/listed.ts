@@ -9,6 +9,7 @@ export type Row = {
   readonly key: string;
   readonly directory: string | null;
   readonly state: string;
+  readonly marked: { readonly broken: boolean; readonly reason: string | null } | null;
   readonly bytes: number;
   readonly sha256: string | null;
   readonly warnings: readonly string[];

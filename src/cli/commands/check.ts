@@ -3,6 +3,7 @@ import type { Config } from "../../config/options.ts";
 import type { Destination } from "../../destination/destination.ts";
 import type { FilesCopy, MysqlCopy } from "../../domain/copy.ts";
 import { humanBytes, humanSeconds } from "../../domain/human.ts";
+import { isBroken } from "../../domain/soundness.ts";
 import { deletionFinding, driftFinding, type Finding, look, probeDestination } from "../../job/check.ts";
 import { compress } from "../../modifier/compress.ts";
 import { openGpg } from "../../modifier/gpg.ts";
@@ -12,6 +13,7 @@ import { findingTable, jsonOf } from "../finding-row.ts";
 import type { Invocation } from "../invocation.ts";
 import { mysqlBinaries } from "../mysql-reading.ts";
 import { inspectServer, type Opening, sessionsOf } from "../mysql-server.ts";
+import { pauseState } from "../paused.ts";
 
 /** A newest copy older than this is late, whatever the cron lines say. */
 const LATE_SECONDS = 36 * 3600;
@@ -26,6 +28,7 @@ export async function check({ json }: { readonly json?: true }, invocation: Invo
   const findings: Finding[] = [
     { name: "config", result: "ok", detail: config.path },
     ...warnings.map((detail): Finding => ({ name: "config", result: "warning", detail })),
+    ...(await lookAtPause(config)),
     await look("source", () => lookAtSources(config)),
     ...(config.source.mysql
       ? [await look("mysql", () => lookAtServer(config, { binaries: mysqlBinaries(config, invocation), log, signal }))]
@@ -41,6 +44,12 @@ export async function check({ json }: { readonly json?: true }, invocation: Invo
   }
   const failed = findings.find(({ result }) => result === "failed");
   return failed === undefined ? 0 : exitStatusOf(failed.error);
+}
+
+/** Only where there is something to say. */
+async function lookAtPause(config: Config): Promise<Finding[]> {
+  const { notice } = await pauseState(config, new Date());
+  return notice === undefined ? [] : [{ name: "pause", result: "warning", detail: notice }];
 }
 
 async function lookAtSources({ source }: Config): Promise<string | Finding> {
@@ -101,7 +110,7 @@ async function lookAtDestination(config: Config, signal: AbortSignal): Promise<F
 
 function lookAtAge(what: string, copies: readonly (FilesCopy | MysqlCopy)[]): Finding {
   const name = `last copy of ${what}`;
-  const last = copies.findLast((copy) => copy.verified?.ok !== false);
+  const last = copies.findLast((copy) => !isBroken(copy));
   if (last === undefined) return { name, result: "warning", detail: "there is none yet" };
   const age = (Date.now() - last.startedAt.getTime()) / 1000;
   return {

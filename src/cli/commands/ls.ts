@@ -3,6 +3,8 @@ import { listCopies } from "../../job/list.ts";
 import { openConfig, openDestination, openLog } from "../context.ts";
 import { copyTable, jsonOf } from "../copy-row.ts";
 import type { Invocation } from "../invocation.ts";
+import { pauseState } from "../paused.ts";
+import { windowsOf } from "../windows.ts";
 
 type LsOptions = { readonly type?: Media; readonly host?: string; readonly json?: true };
 
@@ -11,23 +13,31 @@ export async function ls({ type, host, json }: LsOptions, invocation: Invocation
   const { terminal, signal } = invocation;
   const { config } = await openConfig(invocation);
   await using destination = await openDestination(config, { isReadOnly: true });
-  const { listed, warnings } = await listCopies(destination, {
+  const { listed: found, warnings } = await listCopies(destination, {
     host: host === "all" ? undefined : host,
-    media: type,
+    // How far a copy of a server reaches, its binary logs tell.
+    media: type === "mysql" ? undefined : type,
     signal,
   });
-  if (warnings.length > 0) {
+  const windows = windowsOf(found);
+  const listed = found.filter(({ copy }) => type === undefined || copy.media === type);
+  const now = new Date();
+  const { pause, notice } = await pauseState(config, now);
+  const told = notice === undefined ? warnings : [...warnings, notice];
+  if (told.length > 0) {
     const log = await openLog(invocation);
-    for (const warning of warnings) log.warn(warning);
+    for (const warning of told) log.warn(warning);
   }
   if (json === true) {
-    terminal.print(JSON.stringify({ destination: destination.url, copies: listed.map(jsonOf) }, null, 2));
+    const copies = listed.map((each) => jsonOf(each, now, windows));
+    const paused = pause?.until.toISOString() ?? null;
+    terminal.print(JSON.stringify({ destination: destination.url, paused_until: paused, copies }, null, 2));
     return 0;
   }
   if (listed.length === 0) {
     (await openLog(invocation)).info(`no copies on ${destination.url}`);
     return 0;
   }
-  terminal.print(copyTable(listed, new Date()).join("\n"));
+  terminal.print(copyTable(listed, now, windows).join("\n"));
   return 0;
 }

@@ -3,6 +3,7 @@ import type { Config } from "../../config/options.ts";
 import type { Destination } from "../../destination/destination.ts";
 import { toKey } from "../../domain/key.ts";
 import { nameOf, suffixesOf } from "../../domain/names.ts";
+import { whyBroken } from "../../domain/soundness.ts";
 import { listCopies } from "../../job/list.ts";
 import { restoreFile as restore, type StoredCopy } from "../../job/restore-file.ts";
 import { explainUnpacking, extractCommand, isNotInArchive, openTar } from "../../source/tar.ts";
@@ -17,6 +18,8 @@ type RestoreOptions = { readonly copy: string; readonly dst: string; readonly pa
 type Found = {
   readonly destination: Destination;
   readonly copy: StoredCopy & { readonly suffixes: readonly string[]; readonly rawBytes: number | undefined };
+  /** What speaks against the copy. */
+  readonly warning: string | undefined;
 };
 
 /** Restore a files copy, from the destination or, when its path says so, from the one kept on this host. */
@@ -26,7 +29,8 @@ export async function restoreFile(
 ): Promise<number> {
   const { terminal, signal } = invocation;
   const { config, log } = await openContext(invocation);
-  const { destination, copy } = await find(typed, config, signal);
+  const { destination, copy, warning } = await find(typed, config, signal);
+  if (warning !== undefined) log.warn(warning);
   await using _destination = destination;
   await using decoding = await decodingOf(destination, copy, { gpg: config.gpg, signal });
   const tar = await openTar({ signal });
@@ -53,7 +57,9 @@ async function find(typed: string, config: Config, signal: AbortSignal): Promise
   const destination = await openDestination(config, { isReadOnly: true });
   try {
     const { listed } = await listCopies(destination, { host: undefined, media: "files", signal });
-    return { destination, copy: findListed(typed, "files", listed).copy };
+    const { copy } = findListed(typed, "files", listed);
+    const why = whyBroken(copy);
+    return { destination, copy, warning: why === undefined ? undefined : `"${copy.key}" ${why}` };
   } catch (error) {
     await destination[Symbol.asyncDispose]();
     throw error;
@@ -65,5 +71,5 @@ async function findKept(relative: string, directory: string): Promise<Found> {
   const { openLocal } = await import("../../destination/local.ts");
   const key = toKey(relative);
   const copy = { key, bytes: undefined, sha256: undefined, rawBytes: undefined, suffixes: suffixesOf(nameOf(key)) };
-  return { destination: await openLocal({ kind: "local", directory }), copy };
+  return { destination: await openLocal({ kind: "local", directory }), copy, warning: undefined };
 }

@@ -1,13 +1,7 @@
-import { resolve } from "node:path";
-import { parseBinlogInfo } from "../../domain/binlog-info.ts";
-import { serverDirectories } from "../../domain/config-files.ts";
 import type { MysqlCopy } from "../../domain/copy.ts";
-import { BackupError } from "../../domain/errors.ts";
-import { nameOf } from "../../domain/names.ts";
-import { nextSteps } from "../../domain/next-steps.ts";
 import { planRestore } from "../../domain/restore-plan.ts";
 import { openRestorer } from "../../engine/open.ts";
-import { datadirOf, openCopyBack } from "../../job/copy-back.ts";
+import { openCopyBack } from "../../job/copy-back.ts";
 import { lookAhead } from "../../job/dry-run.ts";
 import { listCopies } from "../../job/list.ts";
 import { prepareMemory } from "../../job/memory.ts";
@@ -24,26 +18,13 @@ import { exitStatusOf } from "../exit-status.ts";
 import { findMysql, isKept } from "../find-mysql.ts";
 import type { Invocation } from "../invocation.ts";
 import { mysqlBinaries, mysqlParts } from "../mysql-reading.ts";
-import { progressOn } from "../progress.ts";
+import { isRecovery } from "../recovery-options.ts";
 import { planJson, planLines } from "../restore-report.ts";
-
-/** The options of the command, as typed. */
-export type RestoreMysqlOptions = {
-  readonly copy: string;
-  readonly dst?: string;
-  readonly hostname?: string;
-  readonly cache?: string;
-  readonly dryRun?: true;
-  readonly copyBack?: true;
-  readonly datadir?: string;
-  readonly json?: true;
-};
-
-/** Where the predecessor's users and every distribution's packages have the data. */
-const USUAL_DATADIR = "/var/lib/mysql";
+import { progressOf, type RestoreMysqlOptions, stepsFor, targetOf } from "../restore-target.ts";
 
 /** Restore a MySQL copy with everything it needs, and tell what is left to do. */
 export async function restoreMysql(options: RestoreMysqlOptions, invocation: Invocation): Promise<number> {
+  if (isRecovery(options)) return (await import("./recover-mysql.ts")).recoverMysql(options, invocation);
   const { signal } = invocation;
   const context = await openContext(invocation);
   const { config, log } = context;
@@ -73,26 +54,6 @@ export async function restoreMysql(options: RestoreMysqlOptions, invocation: Inv
   const facts = await restore(request, await placeOf(target, options, signal));
   tell({ copy, target, facts }, options, { context, invocation });
   return 0;
-}
-
-/** One line for each thing that is being done. */
-function progressOf({ key, rawBytes }: MysqlCopy, { terminal }: Invocation): (what: string, bytes: number) => void {
-  let last = "";
-  let draw = progressOn(terminal, nameOf(key), rawBytes);
-  return (what, bytes) => {
-    if (what !== last) draw = progressOn(terminal, what, what.endsWith(key) ? rawBytes : undefined);
-    last = what;
-    draw(bytes);
-  };
-}
-
-function targetOf(copy: MysqlCopy, { dst, copyBack, datadir }: RestoreMysqlOptions): string {
-  if (copyBack === true && dst === undefined) return resolve(datadirOf(copy, datadir));
-  if (copyBack !== true && datadir === undefined) return resolve(dst ?? ".");
-  const what = copyBack === true ? "--copy-back and --dst name two places" : "--datadir goes with --copy-back";
-  throw new BackupError("USAGE", `Cannot restore "${copy.key}": ${what}`, {
-    hint: "Give --dst DIR to restore beside the server, or --copy-back [--datadir DIR] to put the data in its place.",
-  });
 }
 
 async function placeOf(target: string, { copyBack }: RestoreMysqlOptions, signal: AbortSignal): Promise<RestoreTarget> {
@@ -125,20 +86,7 @@ function tell({ copy, target, facts }: Restored, options: RestoreMysqlOptions, {
   terminal.draw("");
   for (const warning of facts.warnings) context.log.warn(warning);
   context.log.info(`restored "${copy.key}" into ${target}`);
-  const { datadir } = serverDirectories(copy.config);
-  const info = facts.infoFiles.get("xtrabackup_binlog_info") ?? facts.infoFiles.get("mariadb_backup_binlog_info");
-  const end = parseBinlogInfo(info ?? "");
-  const steps = nextSteps({
-    directory: target,
-    datadir: options.copyBack === true ? target : (datadir ?? USUAL_DATADIR),
-    vendor: copy.vendor,
-    serverVersion: copy.serverVersion,
-    binlog: copy.binlog ?? end.binlog,
-    gtid: copy.gtid ?? end.gtid,
-    galera: facts.galera,
-    hasConfig: facts.hasConfig,
-    hasSettings: facts.hasSettings,
-  });
+  const steps = stepsFor({ copy, target, facts, options });
   const json = {
     backup_copy: copy.key,
     destination: target,

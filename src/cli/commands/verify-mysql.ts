@@ -1,10 +1,21 @@
+import type { Config } from "../../config/options.ts";
+import type { Destination } from "../../destination/destination.ts";
 import type { MysqlCopy } from "../../domain/copy.ts";
+import { BackupError } from "../../domain/errors.ts";
 import { humanSeconds } from "../../domain/human.ts";
+import { planRecovery } from "../../domain/recovery-plan.ts";
+import { gtidFilter } from "../../domain/recovery-target.ts";
+import type { Candidate } from "../../domain/restore-plan.ts";
 import { openRestorer } from "../../engine/open.ts";
 import { listCopies } from "../../job/list.ts";
 import { prepareMemory } from "../../job/memory.ts";
 import { openVerifyDirectory } from "../../job/verify-directory.ts";
-import { type Level, type VerifiedMysql, verifyMysql as verify } from "../../job/verify-mysql.ts";
+import {
+  type Level,
+  type VerifiedMysql,
+  type VerifyMysqlOptions as VerifyOptions,
+  verifyMysql as verify,
+} from "../../job/verify-mysql.ts";
 import type { Log } from "../../lib/log.ts";
 import { listCommand, openTar } from "../../source/tar.ts";
 import { bootAndCheck, canBoot } from "../boot.ts";
@@ -14,6 +25,7 @@ import { listedOf } from "../find-copies.ts";
 import { chooseMysql, isKept } from "../find-mysql.ts";
 import type { Invocation } from "../invocation.ts";
 import { mysqlBinaries, mysqlParts } from "../mysql-reading.ts";
+import { catalogueFor, replayServices } from "../recovery-services.ts";
 import { tableOf } from "../table.ts";
 
 /** The options of the command, as typed. */
@@ -22,6 +34,7 @@ export type VerifyMysqlOptions = {
   readonly hostname?: string;
   readonly dst?: string;
   readonly level?: Level;
+  readonly withBinlogs?: true;
   readonly json?: true;
 };
 
@@ -39,18 +52,23 @@ export async function verifyMysql(options: VerifyMysqlOptions, invocation: Invoc
   const binaries = mysqlBinaries(config, invocation);
   const listTar = listCommand(await openTar({ signal }));
   const results: VerifiedMysql[] = [];
+  const memoryBytes = prepareMemory();
   for (const copy of chooseMysql(options.copy, where, listed)) {
     terminal.draw(`verifying ${copy.key}`);
+    const level = await levelFor(copy, options, { log, signal });
+    const candidates = listedOf("mysql", listed).filter((each) => each.copy.host === copy.host);
+    const reading = { config, destination, candidates, memoryBytes, log, signal };
     const found = await verify(copy, {
       shelf: isLocal ? undefined : shelfOf(destination, copy.host, "mysql"),
-      candidates: listedOf("mysql", listed).filter((each) => each.copy.host === copy.host),
-      level: await levelFor(copy, options, { log, signal }),
+      candidates,
+      level,
+      planForward: options.withBinlogs === true ? await forwardOf(copy, level, reading) : undefined,
       listTar,
       openDirectory: () => openVerifyDirectory(options.dst),
       boot: (copy, directory) => bootAndCheck(copy, directory, { signal }),
       openPart: mysqlParts({ config, destination, preferKept: isLocal, signal }),
       openRestorer: (part) => openRestorer(part, { binaries, signal }),
-      memoryBytes: prepareMemory(),
+      memoryBytes,
       idleSeconds: config.run.idleSeconds,
       signal,
     });
@@ -62,6 +80,28 @@ export async function verifyMysql(options: VerifyMysqlOptions, invocation: Invoc
   print(results, options, invocation);
   const bad = results.find(({ error }) => error !== undefined);
   return bad === undefined ? 0 : exitStatusOf(bad.error);
+}
+
+type Reading = Noting & {
+  readonly config: Config;
+  readonly destination: Destination;
+  readonly candidates: readonly Candidate[];
+  readonly memoryBytes: number;
+};
+
+/** Bring a copy forward as far as the archived logs reach. @throws {BackupError} USAGE for a level that starts no server. */
+async function forwardOf(copy: MysqlCopy, level: Level, reading: Reading): Promise<VerifyOptions["planForward"]> {
+  if (level !== "boot") {
+    throw new BackupError("USAGE", `Cannot replay binary logs on "${copy.key}": level ${level} starts no server`, {
+      hint: "Leave --level out, on a host where the server is installed.",
+    });
+  }
+  const { candidates, destination } = reading;
+  const { host } = copy;
+  const catalogue = await catalogueFor(destination, { ...reading, host });
+  const excluded = gtidFilter([], copy.vendor);
+  const request = { copy, host, candidates, catalogue, target: { kind: "end" }, excluded, atGap: "stop" } as const;
+  return () => ({ ...replayServices(reading), plan: planRecovery(request) });
 }
 
 /** As far as this host can go, where nobody said how far. */

@@ -76,13 +76,18 @@ describe("parseConfig() with the predecessor's file", () => {
         incrementalFrom: "full",
         maskSecrets: true,
         recordChecksums: false,
+        rotateSeconds: 0,
         galeraWaitSeconds: 900,
         parallel: undefined,
         xtrabackupBinary: "/opt/percona/bin/xtrabackup",
         xbstreamBinary: "/opt/percona/bin/xbstream",
       },
       export: { transport: "datadog", appKey: expect.anything(), apiKey: expect.anything() },
-      run: { idleSeconds: 3600, measuresLog: "/var/log/twindb-backup-measures.log" },
+      run: {
+        idleSeconds: 3600,
+        measuresLog: "/var/log/twindb-backup-measures.log",
+        pauseFile: "/var/lib/twindb-backup/paused.json",
+      },
     });
   });
 
@@ -158,7 +163,11 @@ test("parseConfig() fills in the documented defaults without a word", () => {
     retentionLocal: { hourly: 24, daily: 7, weekly: 4, monthly: 12, yearly: 3 },
     intervals: { hourly: true, daily: true, weekly: true, monthly: true, yearly: true },
     mysql: { defaultsFile: "/root/.my.cnf", fullBackup: "daily", expireLogDays: 7 },
-    run: { idleSeconds: 3600, measuresLog: "/var/log/twindb-backup-measures.log" },
+    run: {
+      idleSeconds: 3600,
+      measuresLog: "/var/log/twindb-backup-measures.log",
+      pauseFile: "/var/lib/twindb-backup/paused.json",
+    },
   });
   expect([config.gpg, config.export, config.keepLocalPath]).toEqual([undefined, undefined, undefined]);
   expect(parse(SMALL).config.mysql).toBeUndefined();
@@ -195,6 +204,7 @@ homedir = /g
 [run]
 idle_timeout = 0
 measures_log = /m
+pause_file = /p
 `);
   expect(warnings).toEqual([]);
   expect(config).toMatchObject({
@@ -202,7 +212,7 @@ measures_log = /m
     source: { directories: ["/etc", "/var/www"], excludes: ["/etc/a", "/etc/b c"] },
     destination: { knownHostsFile: "/k", hostKeys: "accept-new" },
     gpg: { recipient: "0xAB", homedir: "/g" },
-    run: { idleSeconds: 0, measuresLog: "/m" },
+    run: { idleSeconds: 0, measuresLog: "/m", pauseFile: "/p" },
   });
 });
 

@@ -101,7 +101,7 @@ describe("planRestore()", () => {
   test("planRestore() warns of a part that a verify found broken, and goes on", () => {
     const broken = { ...FULL, verified: { at: at(3), ok: false, level: "checksum" } };
     expect(planRestore(FIRST, listed(broken, FIRST)).warnings).toEqual([
-      `a verify found "${FULL.key}" broken at ${at(3).toISOString()}`,
+      `"${FULL.key}" was found broken by a verify at ${at(3).toISOString()}`,
     ]);
   });
 });

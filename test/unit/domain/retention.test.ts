@@ -127,9 +127,34 @@ describe("decide()", () => {
   });
 
   test("decide() leaves preserved copies alone", () => {
-    expect(reasons([filesCopy(at(1), { preserved: true }), filesCopy(at(2))], policy({ daily: 1 }))).toEqual([
+    const preserved = filesCopy(at(1), { preservedUntil: "forever" });
+    expect(reasons([preserved, filesCopy(at(2))], policy({ daily: 1 }))).toEqual(["newest", "preserved"]);
+  });
+
+  test("decide() leaves a preserved copy alone until its time is over", () => {
+    const copies = [filesCopy(at(1), { preservedUntil: at(5) }), filesCopy(at(2))];
+    expect(reasons(copies, policy({ daily: 1 }), { now: at(4, 23) })).toEqual(["newest", "preserved"]);
+    expect(reasons(copies, policy({ daily: 1 }), { now: at(5) })).toEqual(["newest", "-"]);
+    expect(reasons(copies, policy({ daily: 1 }))).toEqual(["newest", "preserved"]);
+  });
+
+  test("decide() counts a preserved copy to none of those it keeps", () => {
+    const copies = [1, 2, 3, 4].map((day) => filesCopy(at(day), day > 2 ? { preservedUntil: "forever" } : {}));
+    expect(reasons(copies, policy({ daily: 1 }))).toEqual(["preserved", "preserved", "newest", "-"]);
+    expect(reasons(copies, NONE)).toEqual(["preserved", "preserved", "-", "-"]);
+  });
+
+  test("decide() keeps what a preserved increment needs", () => {
+    const full = fullCopy(at(1));
+    const first = increment(at(1, 1), full.key);
+    const second = increment(at(1, 2), first.key, { preservedUntil: "forever" });
+    const third = increment(at(1, 3), second.key);
+    expect(reasons([full, first, second, third, fullCopy(at(2))], policy({ daily: 1 }))).toEqual([
       "newest",
+      "-",
       "preserved",
+      "parent",
+      "parent",
     ]);
   });
 

@@ -59,6 +59,22 @@ describe("storeCopy()", () => {
   });
 });
 
+test("storeCopy() leaves nothing of a copy that is not allowed any more when it is about to be recorded", async () => {
+  const destination = new FailingDestination();
+  const [first, late] = [filesCopy(at(1)), filesCopy(at(2))];
+  await store(destination, first);
+  const before = await objects(destination);
+  const allow = ({ copies }: { readonly copies: readonly FilesCopy[] }) => {
+    if (copies.some(({ key }) => key === first.key)) throw new BackupError("FAILED", "somebody took over");
+  };
+  const describe = (digest: { bytes: number; sha256: string }) => ({ ...late, ...digest });
+  const shelf = shelfOn(destination, "files");
+  const storing = storeCopy(shelf, { key: late.key, content: chunks("late"), describe, allow }, { signal });
+  await expect(storing).rejects.toThrow("somebody took over");
+  expect(await objects(destination)).toEqual(before);
+  expect((await shelf.status.load({ signal })).status.copies.map(({ key }) => key)).toEqual([first.key]);
+});
+
 test("removeCopies() stops at a destination that fails, with a status that claims nothing that is gone", async () => {
   const destination = new FailingDestination();
   const [first, second] = [filesCopy(at(1)), filesCopy(at(2))];

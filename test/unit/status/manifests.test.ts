@@ -25,7 +25,8 @@ const FULL = fullCopy(at(1), {
   binlog: { file: "mysql-bin.000012", offset: 157 },
   config: new Map([["/etc/my.cnf", "[mysqld]\n# grün\n"]]),
   verified: { at: at(2), ok: true, level: "data" },
-  preserved: true,
+  preservedUntil: "forever",
+  mark: { broken: false, at: at(2), by: "root@db7", reason: undefined },
 });
 const COPIES = [
   FULL,

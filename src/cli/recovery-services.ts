@@ -1,0 +1,44 @@
+import type { Config } from "../config/options.ts";
+import type { Destination } from "../destination/destination.ts";
+import { type BinlogCatalogue, catalogueOf } from "../domain/binlog-catalogue.ts";
+import { listCopies } from "../job/list.ts";
+import type { MysqlRecovery } from "../job/recover-mysql.ts";
+import type { Log } from "../lib/log.ts";
+import { openReplayServer } from "../mysql/replay-server.ts";
+import { listedOf } from "./find-copies.ts";
+import { storedParts } from "./mysql-reading.ts";
+
+type Listing = { readonly host: string; readonly log: Log; readonly signal: AbortSignal };
+
+/** The archived binary logs of a host. */
+export async function catalogueFor(destination: Destination, { host, log, signal }: Listing): Promise<BinlogCatalogue> {
+  const { listed, warnings } = await listCopies(destination, { host, media: "binlog", signal });
+  for (const warning of warnings) log.warn(warning);
+  const binlogs = listedOf("binlog", listed);
+  const doubts = new Set(binlogs.filter(({ doubt }) => doubt !== undefined).map(({ copy }) => copy.key));
+  return catalogueOf(
+    binlogs.map(({ copy }) => copy),
+    doubts,
+  );
+}
+
+type Services = {
+  readonly config: Config;
+  readonly destination: Destination;
+  readonly memoryBytes: number;
+  readonly signal: AbortSignal;
+};
+
+/** What reads archived logs, and starts the server they are replayed on. */
+export function replayServices({
+  config,
+  destination,
+  memoryBytes,
+  signal,
+}: Services): Pick<MysqlRecovery, "openLog" | "openServer"> {
+  return {
+    openLog: storedParts({ config, destination, preferKept: false, signal }),
+    openServer: ({ vendor, serverVersion = "" }, directory, held) =>
+      openReplayServer({ directory, vendor, serverVersion, held, memoryBytes, signal }),
+  };
+}
