@@ -91,7 +91,7 @@ export function readGtidState(flavour: BinlogFlavour, text: string | undefined):
   }
 }
 
-function formatGtidState(state: GtidState): string {
+export function formatGtidState(state: GtidState): string {
   return state.flavour === "mysql" ? formatGtidSet(state.set) : formatGtidPosition(state.position);
 }
 
