@@ -70,6 +70,8 @@ export async function openShelf<M extends Media>(
   await local?.sweep();
   await shelf.destination.sweep(shelf.host, { signal });
   const adopted = await shelf.status.adopt({ signal });
+  // A first copy whose run ends before it is recorded would look like one whose status was lost.
+  if (adopted.origin === "new") await shelf.status.update((now) => now, { signal });
   const swept = await shelf.manifests.sweep(shelf.host, { media, status: adopted.status, before: startedAt, signal });
   for (const key of swept) log.info(`removed "${key}", which an interrupted run had left`);
   for (const warning of adopted.warnings) log.warn(warning);
