@@ -4,16 +4,24 @@
  */
 import { defineConfig } from "rolldown";
 
-export default defineConfig({
-  input: { main: "src/main.ts", "reader-thread": "src/lib/reader-thread.ts" },
-  platform: "node",
-  // Loaded by few commands, and they look for files of their own beside them.
-  external: ["ssh2", "mysql2"],
-  output: {
-    dir: "dist",
-    entryFileNames: ({ name }) => (name === "main" ? "main.js" : `parts/${name}.js`),
-    chunkFileNames: "parts/[name].js",
-    cleanDir: true,
-    comments: false,
+export default defineConfig([
+  {
+    input: { main: "src/main.ts", "reader-thread": "src/lib/reader-thread.ts" },
+    platform: "node",
+    // Loaded by few commands, and they look for files of their own beside them.
+    external: ["ssh2", "mysql2"],
+    output: {
+      dir: "dist",
+      entryFileNames: ({ name }) => (name === "main" ? "main.js" : `parts/${name}.js`),
+      chunkFileNames: "parts/[name].js",
+      cleanDir: true,
+      comments: false,
+    },
   },
-});
+  {
+    // On its own: what it shares with the program would otherwise be cut out of that.
+    input: { "destination-contract": "src/destination/contract/public.ts" },
+    platform: "node",
+    output: { dir: "dist", entryFileNames: "[name].js", codeSplitting: false, comments: false },
+  },
+]);

@@ -39,8 +39,11 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 
 /** The one file that may name each package. */
 const OWNERS: Readonly<Record<string, string>> = {
+  "@azure/storage-blob": "destination/az-client.ts",
   "../package.json": "cli/version.ts",
-  commander: "cli/program.ts",
+  "@google-cloud/storage": "destination/gcs-credentials.ts",
+  "@aws-sdk/client-s3": "destination/s3-client.ts",
+  commander: "cli/command-line.ts",
   mysql2: "mysql/client.ts",
   pino: "cli/log.ts",
   "proper-lockfile": "lib/lock.ts",

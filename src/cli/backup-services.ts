@@ -46,6 +46,7 @@ export async function workshopOf<M extends Media>(
     shelf: shelfOf(destination, config.hostname, media),
     compress: compress(config.compression),
     encrypt: await encryptionOf(config, signal),
+    removesExpired: config.removesExpired,
     idleSeconds: config.run.idleSeconds,
     progress: (label, expected) => progressOn(terminal, label, expected),
     now: () => new Date(),

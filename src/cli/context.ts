@@ -2,7 +2,6 @@ import { loadConfig, secretsOf } from "../config/config.ts";
 import type { Config } from "../config/options.ts";
 import type { Destination } from "../destination/destination.ts";
 import type { Media } from "../domain/copy.ts";
-import { BackupError } from "../domain/errors.ts";
 import type { Shelf } from "../job/shelf.ts";
 import type { Log } from "../lib/log.ts";
 import { Manifests } from "../status/manifests.ts";
@@ -37,22 +36,26 @@ export async function openContext(invocation: Invocation): Promise<Context> {
   return { ...opened, log: await openLog(invocation) };
 }
 
-/** Open the destination of the config; each call is tried again where that can help. */
-export async function openDestination({ destination: options }: Config): Promise<Destination> {
-  if (options.kind !== "local" && options.kind !== "ssh") {
-    throw new BackupError(
-      "CONFIG_INVALID",
-      `Cannot open a destination of kind "${options.kind}": this version knows local and ssh`,
-      {
-        hint: "Set backup_destination in [destination] to local or ssh.",
-      },
-    );
-  }
+type OpenOptions = {
+  readonly isReadOnly?: boolean;
+  /** Where a user's own driver says what it has to say. */
+  readonly log?: Log;
+};
+
+/**
+ * Open the destination of the config; each call is tried again where that can help. A command that only reads says so: then nothing it does
+ * can change what is there.
+ */
+export async function openDestination(
+  { destination: options }: Config,
+  { isReadOnly = false, log }: OpenOptions = {},
+): Promise<Destination> {
   const [{ openDestination: open }, { retrying }] = await Promise.all([
     import("../destination/open.ts"),
     import("../destination/retrying.ts"),
   ]);
-  return retrying(await open(options));
+  const destination = retrying(await open(options, log));
+  return isReadOnly ? (await import("../destination/read-only.ts")).readOnly(destination) : destination;
 }
 
 /** Where the copies of one media of a host are. */

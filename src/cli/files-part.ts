@@ -12,7 +12,7 @@ export function filesPart(interval: Interval, context: Context, options: PartOpt
   return {
     name: "files",
     async run() {
-      await using destination = await openDestination(context.config);
+      await using destination = await openDestination(context.config, { log: context.log });
       await backupFiles({
         ...(await backupServices(context, { ...options, media: "files", interval, destination })),
         directories: source.directories,

@@ -25,7 +25,7 @@ export function mysqlPart({ runType, full }: Request, context: Context, options:
       const { invocation } = options;
       const binaries = mysqlBinaries(config, invocation);
       const server = await openServer(config.mysql, { binaries, log, signal: invocation.signal });
-      await using destination = await openDestination(config);
+      await using destination = await openDestination(config, { log });
       await backupMysql({
         ...(await backupServices(context, { ...options, media: "mysql", interval: runType, destination })),
         ...server,

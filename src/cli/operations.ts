@@ -1,8 +1,8 @@
+import type { Add } from "./command-line.ts";
 import type { PurgeOptions } from "./commands/binlog-purge.ts";
 import type { MarkOptions } from "./commands/mark.ts";
 import type { PauseOptions } from "./commands/pause.ts";
 import type { PreserveOptions } from "./commands/preserve.ts";
-import type { Add } from "./program.ts";
 
 /** What a person tells the program about copies and runs. */
 export const addOperations: Add = (program, start) => {

@@ -3,7 +3,7 @@
  * - stdout carries results only, stderr everything else; a run that succeeded from cron prints nothing
  * - one line per failure: `twindb-backup: Cannot …: what is. What to do.`
  * - no colour, no cursor movement unless stderr is a terminal
- * - secrets never get here whole: every text passes the redactor
+ * - secrets never get here whole: every text passes the redactor, but for a URL that is made to be handed on
  */
 import { writeSync } from "node:fs";
 import { BackupError } from "../domain/errors.ts";
@@ -39,6 +39,11 @@ export class Terminal {
   /** A line of the result. */
   print(line: string): void {
     process.stdout.write(`${this.#redact(line)}\n`);
+  }
+
+  /** A line of the result that is there to be handed on, with all that it holds. */
+  printOpenly(line: string): void {
+    process.stdout.write(`${line}\n`);
   }
 
   /**

@@ -6,7 +6,7 @@ import { parseIni } from "./ini-text.ts";
 import type { Config } from "./options.ts";
 import { readSettings } from "./schema.ts";
 import { configOf } from "./settings.ts";
-import { findUnknown, textsOf } from "./texts.ts";
+import { findUnknown, freeTextsOf, textsOf } from "./texts.ts";
 
 export { ConfigError } from "./findings.ts";
 export type { Config } from "./options.ts";
@@ -42,12 +42,23 @@ export function parseConfig(text: string, origin: { readonly path: string; reado
   const settings = readSettings((section) => textsOf(ini, section, findings), findings);
   const config = configOf(settings, { ini, ...origin }, findings);
   if (findings.problems.length > 0) throw new ConfigError(origin.path, findings.problems);
-  return { config, warnings: findings.warnings, holdsSecret: secretsIn(settings).length > 0 };
+  return {
+    config,
+    warnings: findings.warnings,
+    holdsSecret: [...secretsIn(settings), ...secretsAmong(freeTextsOf(ini))].length > 0,
+  };
 }
 
 /** Every secret of a config, for the filter that keeps them out of logs. */
 export function secretsOf(config: Config): Secret[] {
-  return secretsIn(config);
+  const { destination } = config;
+  return [...secretsIn(config), ...(destination.kind === "module" ? secretsAmong(destination.settings) : [])];
+}
+
+/** Only a user's own driver knows which of its settings are secret: go by what the keys are called. */
+function secretsAmong(texts: Readonly<Record<string, string>>): Secret[] {
+  const secret = Object.entries(texts).filter(([key]) => /key|secret|token|passw|connection|credential/.test(key));
+  return secret.map(([, text]) => new Secret(text));
 }
 
 function secretsIn(value: unknown): Secret[] {

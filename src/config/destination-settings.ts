@@ -3,22 +3,36 @@ import { Secret } from "../domain/secret.ts";
 import type { ExportOptions } from "../export/options.ts";
 import type { Findings } from "./findings.ts";
 import type { Config } from "./options.ts";
-import type { Settings } from "./schema.ts";
+import type { Settings, Texts } from "./schema.ts";
 
 /** Stands for what is missing after that was noted; such a config is refused in the end. */
 const MISSING = "";
 const NO_SECRET = new Secret(MISSING);
 
+/** The sections that the file has, and what the one of a user's own driver says. */
+type Sections = { readonly has: (name: string) => boolean; readonly free: Texts };
+
 /** The destination that is chosen. What it lacks goes to `findings`. */
-export function destinationOf(
-  settings: Settings,
-  hasSection: (name: string) => boolean,
-  findings: Findings,
-): Config["destination"] {
-  const kind = settings.destination.backup_destination;
-  if (kind !== undefined && !hasSection(kind)) {
-    findings.problem("destination", "backup_destination", `it is ${kind}, but there is no section [${kind}]`);
+export function destinationOf(settings: Settings, sections: Sections, findings: Findings): Config["destination"] {
+  const chosen = settings.destination.backup_destination;
+  // A driver may need no settings.
+  if (chosen?.kind === "module") return { ...chosen, settings: sections.free };
+  if (chosen !== undefined) {
+    if (!sections.has(chosen.kind)) {
+      const text = `it is ${chosen.kind}, but there is no section [${chosen.kind}]`;
+      findings.problem("destination", "backup_destination", text);
+    }
+    return optionsOf(chosen.kind, settings, findings);
   }
+  if (!sections.has("destination")) findings.problem("destination", undefined, "the section is missing");
+  const text = "it is missing, and must be local, ssh, s3, gcs, az or module:PATH";
+  findings.missing("destination", "backup_destination", text);
+  return { kind: "local", directory: MISSING };
+}
+
+type Kind = Exclude<Config["destination"]["kind"], "module">;
+
+function optionsOf(kind: Kind, settings: Settings, findings: Findings): Config["destination"] {
   switch (kind) {
     case "local":
       return { kind, directory: needing("local", findings)("backup_dir", settings.local.backup_dir, MISSING) };
@@ -30,12 +44,9 @@ export function destinationOf(
       return gcsOptions(settings.gcs, findings);
     case "az":
       return azOptions(settings.az, findings);
-    case undefined:
-      break;
+    default:
+      return kind satisfies never;
   }
-  if (!hasSection("destination")) findings.problem("destination", undefined, "the section is missing");
-  findings.missing("destination", "backup_destination", "it is missing, and must be local, ssh, s3, gcs or az");
-  return { kind: "local", directory: MISSING };
 }
 
 /** Reads keys that a section must have; the third argument stands in for one that is missing. */
@@ -107,9 +118,9 @@ function sseOf(s3: Settings["s3"], findings: Findings): S3Options["sse"] {
     case "customer":
       return { kind: "customer", key: needing("s3", findings)("sse_customer_key", key, NO_SECRET) };
     case undefined:
-    default:
-      return undefined;
+      break;
   }
+  return undefined;
 }
 
 function objectLockOf(s3: Settings["s3"], findings: Findings): S3Options["objectLock"] {

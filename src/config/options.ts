@@ -49,6 +49,8 @@ export type Config = {
   readonly destination: DestinationOptions;
   /** Root of the second copy on this host; `undefined` when none is kept. */
   readonly keepLocalPath: string | undefined;
+  /** Whether this host removes what retention no longer wants; otherwise another host or the store does. */
+  readonly removesExpired: boolean;
   readonly compression: CompressionOptions;
   /** `undefined` when nothing is encrypted or decrypted. */
   readonly gpg: GpgOptions | undefined;

@@ -31,7 +31,7 @@ backup_mysql = no
 ${hostname === undefined ? "#hostname = db1" : `hostname = ${iniValue(hostname)}`}
 
 [destination]
-# local or ssh; each has a section of that name.
+# local, ssh, s3, gcs or az; each has a section of that name.
 backup_destination = local
 
 [local]

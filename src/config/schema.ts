@@ -19,6 +19,9 @@ const BOOLEANS: Readonly<Record<string, boolean>> = {
 };
 
 const KINDS = ["local", "ssh", "s3", "gcs", "az"] as const;
+
+/** Before the path of a driver that the user brings. */
+const MODULE = "module:";
 const ENGINES = ["auto", "xtrabackup", "mariadb-backup", "clone"] as const;
 const INCREMENT_BASES = ["full", "last"] as const;
 const TRANSPORTS = ["datadog", "statsd", "prometheus"] as const;
@@ -134,6 +137,27 @@ function choice<const T extends readonly string[]>(options: T) {
   return v.pipe(line, v.picklist(options, message));
 }
 
+/** Where copies go: one of our kinds, or `module:` and the path of a driver. */
+const destinationKind = v.pipe(
+  line,
+  v.check(
+    (text) => text.startsWith(MODULE) || KINDS.some((kind) => kind === text),
+    ({ input }) => {
+      const close = nearest(input, [...KINDS, MODULE]);
+      const meant = close === undefined ? "" : `, did you mean "${close}"?`;
+      return `${show(input)} is none of ${KINDS.join(", ")} and module:/path/to/driver.mjs${meant}`;
+    },
+  ),
+  v.check(
+    (text) => !text.startsWith(MODULE) || text.startsWith(`${MODULE}/`),
+    ({ input }) => `${show(input.slice(MODULE.length))} is not the absolute path of a driver`,
+  ),
+  v.transform((text) => {
+    const kind = KINDS.find((known) => known === text);
+    return kind === undefined ? ({ kind: "module", path: text.slice(MODULE.length) } as const) : ({ kind } as const);
+  }),
+);
+
 /** A text for which an empty value means the same as no line at all. */
 function given<const S extends v.GenericSchema<string | undefined, unknown>>(schema: S) {
   return v.pipe(
@@ -169,8 +193,9 @@ const SECTIONS = {
     hostname: maybe(line),
   }),
   destination: v.object({
-    backup_destination: v.optional(choice(KINDS)),
+    backup_destination: v.optional(destinationKind),
     keep_local_path: maybe(directory),
+    remove_expired: v.optional(flag, "yes"),
   }),
   local: v.object({ backup_dir: maybe(directory) }),
   ssh: v.object({
@@ -278,6 +303,9 @@ export type Settings = { readonly [Name in SectionName]: v.InferOutput<(typeof S
 
 /** Names of all sections that mean something. */
 export const SECTION_NAMES = Object.keys(SECTIONS) as SectionName[];
+
+/** The section of a user's own driver, whose keys only that driver knows. */
+export const FREE_SECTION = "module";
 
 /** The keys that mean something in a section. */
 export function keysOf(section: SectionName): string[] {

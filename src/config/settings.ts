@@ -7,6 +7,7 @@ import type { Findings } from "./findings.ts";
 import type { IniText } from "./ini-text.ts";
 import type { Config, MysqlOptions } from "./options.ts";
 import type { Settings } from "./schema.ts";
+import { freeTextsOf } from "./texts.ts";
 
 /** Where the settings came from, and what the file may leave out. */
 type Origin = { readonly ini: IniText; readonly path: string; readonly hostname: string };
@@ -31,8 +32,9 @@ export function configOf(settings: Settings, { ini, path, hostname }: Origin, fi
     path,
     hostname: hostnameOf(settings.source.hostname, hostname, findings),
     source: sourceOf(settings.source, findings),
-    destination: destinationOf(settings, has, findings),
+    destination: destinationOf(settings, { has, free: freeTextsOf(ini) }, findings),
     keepLocalPath: settings.destination.keep_local_path,
+    removesExpired: settings.destination.remove_expired,
     compression: compressionOf(settings.compression, findings),
     gpg: has("gpg") ? gpgOf(settings.gpg, findings) : undefined,
     retention: byInterval((interval) => settings.retention[`${interval}_copies`]),

@@ -2,7 +2,7 @@ import type { Findings } from "./findings.ts";
 import type { IniSection, IniText } from "./ini-text.ts";
 import { interpolate, referencesOf } from "./interpolation.ts";
 import { nearest } from "./nearest.ts";
-import { keysOf, SECTION_NAMES, type SectionName, type Texts } from "./schema.ts";
+import { FREE_SECTION, keysOf, SECTION_NAMES, type SectionName, type Texts } from "./schema.ts";
 
 /** Where the predecessor took quotes around a value for part of it. */
 const VERBATIM_SECTIONS: ReadonlySet<string> = new Set([
@@ -42,9 +42,16 @@ export function textsOf(ini: IniText, name: SectionName, findings: Findings): Te
   return texts;
 }
 
+/** What the section of a user's own driver says, as written: nothing is interpolated, and quotes belong to the value. */
+export function freeTextsOf(ini: IniText): Texts {
+  const entries = ini.sections.get(FREE_SECTION)?.entries.values() ?? [];
+  return Object.fromEntries([...entries].map(({ key, value }) => [key, value]));
+}
+
 /** Note every section and key that means nothing here, with the name that was probably meant. */
 export function findUnknown(ini: IniText, findings: Findings): void {
   for (const section of ini.sections.values()) {
+    if (section.name === FREE_SECTION) continue;
     const name = SECTION_NAMES.find((known) => known === section.name);
     if (name === undefined) findings.problem(section.name, undefined, unknownSection(section.name));
     else findUnknownKeys(ini, { section, known: keysOf(name) }, findings);
@@ -55,7 +62,7 @@ export function findUnknown(ini: IniText, findings: Findings): void {
 }
 
 function unknownSection(name: string): string {
-  const close = nearest(name.trim().toLowerCase(), [...SECTION_NAMES, "DEFAULT"]);
+  const close = nearest(name.trim().toLowerCase(), [...SECTION_NAMES, FREE_SECTION, "DEFAULT"]);
   return `unknown section${close === undefined ? "" : `, did you mean [${close}]?`}`;
 }
 

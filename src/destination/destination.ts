@@ -5,6 +5,12 @@ import type { ByteStream, Digest } from "../lib/bytes.ts";
 /** Every call ends with `signal.reason` when the signal is aborted. */
 export type CallOptions = { readonly signal: AbortSignal };
 
+/** About how long the content is, where that is known: it may be shorter, or longer. */
+export type PutOptions = CallOptions & { readonly expectedBytes?: number | undefined };
+
+/** For how long a URL is to work. */
+export type ShareOptions = CallOptions & { readonly expiresSeconds: number };
+
 /** `skip` tells of a folder, given as `a/b/`, that the caller has no use for what is in it. */
 export type ListOptions = CallOptions & { readonly skip?: ((folder: string) => boolean) | undefined };
 
@@ -19,8 +25,11 @@ export type Small = { readonly content: Uint8Array; readonly version: Version };
 
 /** What this store was found to do; measured when opened, shown by `check`. */
 export type Capabilities = {
-  /** `native`: the store compares and swaps; `locked`: through a lock object that all our writers honour. */
-  readonly conditionalReplace: "native" | "locked";
+  /**
+   * `native`: the store compares and swaps; `locked`: through a lock object that all our writers honour; `checked`: the store
+   * does neither, and what was written is read before and after: two machines that write at the same moment go unnoticed.
+   */
+  readonly conditionalReplace: "native" | "locked" | "checked";
   /** Who computed the digest that `put()` returns, and whether the far side confirmed it. */
   readonly digest: "near" | "far" | "both";
   /** How content travels, such as `file`, `ssh program`, `sftp`. */
@@ -53,7 +62,7 @@ export interface Destination extends AsyncDisposable {
    * @returns length and SHA-256 of what was stored.
    * @throws {AlreadyExistsError} when `key` is taken; the object there is untouched.
    */
-  put(key: Key, content: ByteStream, options: CallOptions): Promise<Digest>;
+  put(key: Key, content: ByteStream, options: PutOptions): Promise<Digest>;
 
   /**
    * The bytes of an object. Ends only when all of them were delivered.
@@ -91,6 +100,12 @@ export interface Destination extends AsyncDisposable {
    * @returns how many were removed.
    */
   sweep(host: string, options: CallOptions): Promise<number>;
+
+  /**
+   * A URL by which anybody can read an object until it expires; makes nothing public. Absent where the store has no such.
+   * @throws {ObjectNotFoundError} when there is no such object.
+   */
+  share?(key: Key, options: ShareOptions): Promise<string>;
 }
 
 /** There is no object under a key. */

@@ -6,10 +6,15 @@
  * brings needs nothing of ours.
  *
  * Every call ends with `signal.reason` soon after its signal is aborted. A failure is an `Error` with a `code`
- * (`DriverErrorCode`), and `retryable: true` where the same call may succeed when tried again.
+ * (`DriverErrorCode`), and `retryable: true` where the same call may succeed when tried again; then also
+ * `retryAfterMilliseconds` where the store says how long to wait, and `hint` where there is something to do for people.
+ * `NOT_FOUND` is always about the object: a store, bucket or container that is missing is `CONFIG_INVALID`.
  */
 export interface Driver {
-  /** For people: where this is. Holds no secret. */
+  /** What kind of store this is, such as `s3`. */
+  readonly kind: string;
+
+  /** For people: where this is, all that tells it from other places included. Holds no secret. */
   readonly url: string;
 
   readonly limits: DriverLimits;
@@ -33,7 +38,10 @@ export interface Driver {
   read(key: string, range: DriverRange, options: DriverCall): AsyncIterable<Uint8Array>;
 
   /** Begin an object. Nothing of it is visible before its commit. */
-  start(key: string, options: DriverCall & { readonly expectedBytes: number | undefined }): Promise<Upload>;
+  start(
+    key: string,
+    options: DriverCall & { readonly nonce: string; readonly expectedBytes: number | undefined },
+  ): Promise<Upload>;
 
   /**
    * Store a small object at once, if what is there has the `expected` version; `undefined` expects nothing to be there.
@@ -42,7 +50,7 @@ export interface Driver {
   write(
     key: string,
     bytes: Uint8Array,
-    options: DriverCall & { readonly expected: string | undefined },
+    options: DriverCall & { readonly nonce: string; readonly expected: string | undefined },
   ): Promise<string>;
 
   /** Remove an object; removing one that is not there is no error. */
@@ -68,7 +76,7 @@ export interface Driver {
 export interface Upload {
   /**
    * Send one part. Parts count from 1; up to `parallelParts` are under way at once, in any order. All but the last have at
-   * least `leastPartBytes`; later ones may be longer. After a retryable failure it is called again with the same number
+   * least `leastPartBytes`, in multiples of 256 KiB where `mostPartBytes` has room for it; later ones may be longer. After a retryable failure it is called again with the same number
    * and bytes. `bytes` is the caller's again when this has settled.
    */
   part(number: number, bytes: Uint8Array, options: DriverCall): Promise<void>;
@@ -91,6 +99,11 @@ export type StoredObject = {
   readonly bytes: number;
   readonly modifiedAt: Date;
   readonly version: string;
+  /**
+   * What `start()` or `write()` was given as `nonce`, kept as metadata called `twindb-nonce`: 32 hex digits that tell our own
+   * object from another's after an answer was lost. Asked of `stat()` only. Without it the content is read back and compared.
+   */
+  readonly nonce?: string | undefined;
 };
 
 export type DriverRange = { readonly offset: number; readonly bytes: number; readonly version: string };
@@ -106,8 +119,10 @@ export type DriverLimits = {
   readonly mostPartBytes: number;
   readonly mostParts: number;
   readonly mostObjectBytes: number;
-  /** How many parts, and ranges on reading, to have under way at once; 1 also means that parts come in order. */
+  /** How many parts to have under way at once; 1 also means that they come in order. */
   readonly parallelParts: number;
+  /** How many ranges to have under way at once on reading; as many as parts where it is not said. */
+  readonly parallelReads?: number | undefined;
   /** Whether `write()` and `commit()` honour their conditions even when two writers come at once. */
   readonly isConditional: boolean;
 };

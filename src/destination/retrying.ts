@@ -1,6 +1,13 @@
-import { BackupError } from "../domain/errors.ts";
 import type { Key } from "../domain/key.ts";
-import { type ByteStream, type Digest } from "../lib/bytes.ts";
+import type { ByteStream, Digest } from "../lib/bytes.ts";
+import {
+  Attempts,
+  DEFAULT_RETRY_POLICY,
+  isRetryable,
+  type RetryClock,
+  type RetryPolicy,
+  SYSTEM_CLOCK,
+} from "./attempts.ts";
 import {
   type CallOptions,
   type Capabilities,
@@ -8,85 +15,12 @@ import {
   type Destination,
   type Entry,
   type ListOptions,
+  type PutOptions,
   type Small,
   type Version,
 } from "./destination.ts";
-import { pause } from "./pause.ts";
-
-/** How often and how long a call is tried. */
-export type RetryPolicy = {
-  /** Attempts in all, at least 1. */
-  readonly tries: number;
-  /** Upper end of the first wait; it doubles each time. The wait is drawn between half of it and all of it. */
-  readonly firstWaitMilliseconds: number;
-  readonly longestWaitMilliseconds: number;
-  /** No attempt starts later than this after the first one. */
-  readonly withinMilliseconds: number;
-};
-
-/** About two minutes of a network that is down. */
-const DEFAULT_RETRY_POLICY: RetryPolicy = {
-  tries: 8,
-  firstWaitMilliseconds: 500,
-  longestWaitMilliseconds: 30_000,
-  withinMilliseconds: 180_000,
-};
-
-/** Time and chance, so that tests need not wait. `pause` throws `signal.reason` when aborted. */
-export type RetryClock = {
-  readonly now: () => number;
-  readonly pause: (milliseconds: number, signal: AbortSignal) => Promise<void>;
-  /** In [0, 1). */
-  readonly random: () => number;
-};
-
-const SYSTEM_CLOCK: RetryClock = { now: () => performance.now(), pause, random: Math.random };
 
 type ReplaceOptions = CallOptions & { readonly expected: Version | undefined };
-
-function isRetryable(error: unknown): boolean {
-  return error instanceof BackupError && error.retryable;
-}
-
-/** The wait before attempt number `attempt` + 1. */
-function waitMilliseconds(policy: RetryPolicy, attempt: number, random: number): number {
-  const longest = Math.min(policy.firstWaitMilliseconds * 2 ** (attempt - 1), policy.longestWaitMilliseconds);
-  return longest * (0.5 + random / 2);
-}
-
-/** Counts the failures of one call, and waits between its attempts. */
-class Attempts {
-  readonly #policy: RetryPolicy;
-  readonly #clock: RetryClock;
-  readonly #signal: AbortSignal;
-  /** `undefined` from progress to the next failure. */
-  #startedAt: number | undefined;
-  #failed = 0;
-
-  constructor(policy: RetryPolicy, clock: RetryClock, signal: AbortSignal) {
-    this.#policy = policy;
-    this.#clock = clock;
-    this.#signal = signal;
-    this.#startedAt = clock.now();
-  }
-
-  /** Wait before the next attempt. @throws `error` when there is none. */
-  async after(error: unknown): Promise<void> {
-    this.#signal.throwIfAborted();
-    this.#failed += 1;
-    if (!isRetryable(error) || this.#failed >= this.#policy.tries) throw error;
-    const wait = waitMilliseconds(this.#policy, this.#failed, this.#clock.random());
-    this.#startedAt ??= this.#clock.now();
-    if (this.#clock.now() - this.#startedAt + wait > this.#policy.withinMilliseconds) throw error;
-    await this.#clock.pause(wait, this.#signal);
-  }
-
-  /** The call got on: what failed before does not count any more. */
-  progressed(): void {
-    this.#failed = 0;
-    this.#startedAt = undefined;
-  }
-}
 
 /**
  * `destination`, whose calls are tried again when an error says that this can help.
@@ -141,6 +75,8 @@ class RetriedList implements AsyncIterableIterator<Entry, void> {
 }
 
 class RetryingDestination implements Destination {
+  /** There when the inner one can share. */
+  readonly share?: NonNullable<Destination["share"]>;
   readonly #inner: Destination;
   readonly #policy: RetryPolicy;
   readonly #clock: RetryClock;
@@ -149,6 +85,8 @@ class RetryingDestination implements Destination {
     this.#inner = inner;
     this.#policy = policy;
     this.#clock = clock;
+    const share = inner.share?.bind(inner);
+    if (share !== undefined) this.share = (key, options) => this.#retry(options, () => share(key, options));
   }
 
   get url(): string {
@@ -159,7 +97,7 @@ class RetryingDestination implements Destination {
     return this.#retry(options, () => this.#inner.capabilities(options));
   }
 
-  put(key: Key, content: ByteStream, options: CallOptions): Promise<Digest> {
+  put(key: Key, content: ByteStream, options: PutOptions): Promise<Digest> {
     return this.#inner.put(key, content, options);
   }
 

@@ -23,6 +23,8 @@ type ErrorFacts = {
   readonly cause?: unknown;
   /** Whether the same call may succeed when tried again. Default false. */
   readonly retryable?: boolean | undefined;
+  /** Not before so long, says who refused the call. */
+  readonly retryAfterMilliseconds?: number | undefined;
 };
 
 /**
@@ -34,11 +36,18 @@ export class BackupError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;
   readonly retryable: boolean;
+  readonly retryAfterMilliseconds: number | undefined;
 
   constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}) {
     super(message, facts.cause === undefined ? {} : { cause: facts.cause });
     this.code = code;
     this.hint = facts.hint;
     this.retryable = facts.retryable ?? false;
+    this.retryAfterMilliseconds = facts.retryAfterMilliseconds;
   }
+}
+
+/** Whether a store refused a call by its rules: no right to it, or an object that is locked. */
+export function isNotPermitted(error: unknown): error is BackupError {
+  return error instanceof BackupError && error.code === "NOT_PERMITTED";
 }

@@ -12,6 +12,7 @@ import type { Digest } from "../lib/bytes.ts";
 import { suffixesOf } from "../modifier/chain.ts";
 import type { BinlogScan } from "../mysql/binlog-events.ts";
 import type { Source } from "../source/source.ts";
+import { forgetGone, tellRemoval } from "./expire.ts";
 import { removeCopies, storeCopy } from "./shelf.ts";
 import {
   type Found,
@@ -262,9 +263,11 @@ async function expire(backup: BinlogBackup, before: Found<"binlog">, catalogue: 
   if (doubtful) return;
   const now = backup.now();
   const goners = expiredBinlogs(catalogue, { copies, days, now });
-  if (goners.length > 0) {
-    const { removed } = await removeCopies(shelf, withTwins(goners, before), { signal });
-    for (const { key } of removed) log.info(`expired "${key}"`);
+  if (!backup.removesExpired) {
+    const gone = goners.filter(({ key }) => before.doubts.get(key) === "gone");
+    await forgetGone(backup, gone);
+  } else if (goners.length > 0) {
+    tellRemoval(await removeCopies(shelf, withTwins(goners, before), { signal }), log);
   }
   await local
     ?.expire(

@@ -89,10 +89,11 @@ async function takeMysqlCopy(
   const { takenAt, clockBehind } = uniqueTimestamp(startedAt, own);
   const server = await backup.serverFacts();
   const plan = planOf(backup, before, { server, clockBehind, now: startedAt, isRefused });
+  const dataBytes = expectedBytes(plan, before, server);
   const source = backup.openSource({
     name: mysqlName(takenAt, backup.tool.format),
     incrementalLsn: plan.kind === "incremental" ? plan.lsn : undefined,
-    onProgress: backup.progress(`mysql ${plan.kind}`, expectedBytes(plan, before, server)),
+    onProgress: backup.progress(`mysql ${plan.kind}`, dataBytes),
   });
   const isStoredRaw = backup.compress === undefined && backup.encrypt === undefined;
   await takeCopy(backup, before, {
@@ -100,6 +101,7 @@ async function takeMysqlCopy(
     source,
     startedAt,
     clockBehind,
+    expectedBytes: dataBytes,
     describe: (stored, facts) => ({
       ...stored,
       ...facts,
@@ -126,7 +128,7 @@ function planOf(backup: MysqlBackup, { status, doubtful, doubts }: Before<MysqlC
   return plan;
 }
 
-/** For progress: a full copy is about as large as the data, an increment about as large as the last one. */
+/** A full copy is about as large as the data, an increment about as large as the last one. */
 function expectedBytes(plan: MysqlPlan, { status }: Before<MysqlCopy>, server: ServerFacts): number | undefined {
   if (plan.kind === "full") return server.dataBytes;
   return status.copies.findLast(({ kind }) => kind === "incremental")?.rawBytes;

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { CallOptions, Destination } from "../destination/destination.ts";
-import { BackupError } from "../domain/errors.ts";
+import { BackupError, isNotPermitted } from "../domain/errors.ts";
 import { humanSeconds } from "../domain/human.ts";
-import { toKey } from "../domain/key.ts";
+import { type Key, toKey } from "../domain/key.ts";
 
 /** One thing that was looked at. */
 export type Finding = {
@@ -16,6 +16,12 @@ export type Finding = {
 
 /** A clock further off than this makes ages and expiry doubtful. */
 const MAX_DRIFT_SECONDS = 180;
+
+/** Cleaning up after a failure takes at most so long. */
+const CLEANUP_MS = 10_000;
+
+/** What a trial of a destination showed. */
+export type Probe = { readonly driftSeconds: number; readonly refusal: BackupError | undefined };
 
 /** Run one look; what it throws is its finding. */
 export async function look(name: string, work: () => Promise<string | Finding>): Promise<Finding> {
@@ -31,13 +37,14 @@ export async function look(name: string, work: () => Promise<string | Finding>):
 
 /**
  * Write, list, read back and remove a small object, as a backup would.
- * @returns how far the destination's clock is ahead of ours, in seconds.
+ * @returns how far the destination's clock is ahead of ours, in seconds, and why the object could not be removed where that is not
+ * permitted.
  */
 export async function probeDestination(
   destination: Destination,
   host: string,
   { signal }: CallOptions,
-): Promise<number> {
+): Promise<Probe> {
   const key = toKey(`${host}/check-${randomBytes(8).toString("hex")}`);
   const content = randomBytes(1000);
   await destination.put(key, once(content), { signal });
@@ -47,10 +54,28 @@ export async function probeDestination(
     if (entry === undefined) throw broken(destination, "an object that was just stored is not listed");
     const chunks = await Array.fromAsync(destination.get(key, { signal }), (chunk) => Buffer.from(chunk));
     if (!Buffer.concat(chunks).equals(content)) throw broken(destination, "an object reads back as other bytes");
-    return (entry.modifiedAt.getTime() - Date.now()) / 1000;
-  } finally {
-    await destination.remove(key, { signal });
+    const driftSeconds = (entry.modifiedAt.getTime() - Date.now()) / 1000;
+    return { driftSeconds, refusal: await removal(destination, key, { signal }) };
+  } catch (error) {
+    await removal(destination, key, { signal: AbortSignal.timeout(CLEANUP_MS) }).catch(() => undefined);
+    throw error;
   }
+}
+
+async function removal(destination: Destination, key: Key, options: CallOptions): Promise<BackupError | undefined> {
+  try {
+    await destination.remove(key, options);
+    return undefined;
+  } catch (error) {
+    if (isNotPermitted(error)) return error;
+    throw error;
+  }
+}
+
+/** What a lack of the right to delete means. */
+export function deletionFinding(refusal: BackupError): Finding {
+  const detail = `${refusal.message}; fine where another host or the store removes what expired: set remove_expired=no`;
+  return { name: "delete", result: "warning", detail };
 }
 
 /** What a clock difference means. */

@@ -5,14 +5,15 @@ import type { Key } from "../domain/key.ts";
 import { parseManifestKey } from "../domain/manifest.ts";
 import { copyKey, nameOf } from "../domain/names.ts";
 import type { Doubt, StoredObject } from "../domain/reconcile.ts";
-import { decide, expiredOf, parentOf, type RetentionPolicy, type TimedCopy } from "../domain/retention.ts";
+import { parentOf, type RetentionPolicy, type TimedCopy } from "../domain/retention.ts";
 import type { Status } from "../domain/status.ts";
 import type { Digest } from "../lib/bytes.ts";
 import { suffixesOf } from "../modifier/chain.ts";
 import type { Tap } from "../modifier/modifier.ts";
 import type { Source } from "../source/source.ts";
 import type { Adopted } from "../status/store.ts";
-import { removeCopies, storeCopy } from "./shelf.ts";
+import { expireCopies, forgetExpired } from "./expire.ts";
+import { storeCopy } from "./shelf.ts";
 import { type Kept, modified, openShelf, openTap, publishTap, release, stepsOf, type Workshop } from "./workshop.ts";
 
 type TimedMedia = TimedCopy["media"];
@@ -55,6 +56,8 @@ export type Order<M extends TimedMedia, Facts> = {
   readonly source: Source<Facts>;
   readonly startedAt: Date;
   readonly clockBehind: boolean;
+  /** About how much there is to copy, before it is compressed; where that is known. */
+  readonly expectedBytes?: number | undefined;
   /** The record of the copy, once it is stored. */
   readonly describe: (stored: Stored<M>, facts: Facts) => CopyOf<M>;
 };
@@ -103,7 +106,7 @@ export async function takeCopy<M extends TimedMedia, Facts>(
     const stored = { media, key, host: shelf.host, interval, suffixes, ...digest, startedAt, finishedAt };
     return order.describe({ ...stored, verified: undefined }, capture.facts());
   };
-  const { status } = await storeCopy(shelf, { key, content, describe }, { signal });
+  const { status } = await storeCopy(shelf, { key, content, describe, expectedBytes: order.expectedBytes }, { signal });
   log.info(`stored "${key}"`);
   await release(backup, capture);
   await finishLocal(backup, tap, failure());
@@ -138,10 +141,6 @@ async function expire<M extends TimedMedia>(
   status: Status<CopyOf<M>>,
   { doubts }: Pick<Before<TimedCopy>, "doubts">,
 ): Promise<void> {
-  const copies: readonly TimedCopy[] = status.copies.filter(isTimed);
-  const decisions = decide(copies, backup.retention, { doubts, now: backup.now() });
-  const goners = expiredOf(decisions, backup.interval);
-  if (goners.length === 0) return;
-  const { removed } = await removeCopies(backup.shelf, goners, { signal: backup.signal });
-  for (const { key } of removed) backup.log.info(`expired "${key}"`);
+  if (backup.removesExpired) await expireCopies(backup, { status, doubts });
+  else await forgetExpired(backup, { status, doubts });
 }

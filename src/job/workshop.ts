@@ -26,6 +26,8 @@ export type Workshop<M extends Media> = {
   /** What happens to the bytes before they are stored; the second copy is taken between the two. */
   readonly compress: Modifier | undefined;
   readonly encrypt: Modifier | undefined;
+  /** Whether this host removes what retention no longer wants. */
+  readonly removesExpired: boolean;
   readonly idleSeconds: number;
   readonly progress: (label: string, expectedBytes: number | undefined) => (bytes: number) => void;
   readonly now: () => Date;
@@ -62,23 +64,29 @@ export async function openShelf<M extends Media>(
   media: M,
   place: Place<M> = ({ status }) => status,
 ): Promise<Found<M>> {
-  const { shelf, signal, log, local } = workshop;
+  const { shelf, signal, log, local, removesExpired } = workshop;
   for (const modifier of stepsOf(workshop)) await modifier.check({ signal });
   const startedAt = workshop.now();
   await local?.sweep();
   await shelf.destination.sweep(shelf.host, { signal });
   const adopted = await shelf.status.adopt({ signal });
+  // A first copy whose run ends before it is recorded would look like one whose status was lost.
+  if (adopted.origin === "new") await shelf.status.update((now) => now, { signal });
   const swept = await shelf.manifests.sweep(shelf.host, { media, status: adopted.status, before: startedAt, signal });
   for (const key of swept) log.info(`removed "${key}", which an interrupted run had left`);
   for (const warning of adopted.warnings) log.warn(warning);
   if (adopted.doubtful) workshop.onFailure(untrusted(shelf.host, media));
   const status = place(adopted);
   const doubts = reconcile(status, adopted.objects);
-  for (const [key, doubt] of doubts) log.warn(DOUBTS[doubt](key, media));
+  for (const [key, doubt] of doubts) {
+    // Where others remove what expired, a copy that is gone is no news.
+    if (removesExpired || doubt !== "gone") log.warn(DOUBTS[doubt](key, media));
+  }
   return { ...adopted, status, doubts };
 }
 
-function untrusted(host: string, media: Media): BackupError {
+/** A status that was damaged or lost: in doubt nothing is deleted. */
+export function untrusted(host: string, media: Media): BackupError {
   return new BackupError(
     "DATA_DAMAGED",
     `Cannot trust the ${STATUS_NAMES[media]} status of "${host}": it was damaged or lost, and was recovered`,

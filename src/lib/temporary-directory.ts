@@ -45,12 +45,20 @@ async function namesInPlace(): Promise<string[]> {
   }
 }
 
+/** A temporary directory of ours. `isLeft` when its maker was killed before it could remove it. */
+type TemporaryDirectory = { readonly path: string; readonly isLeft: boolean };
+
+/** Temporary directories of ours, of this process and others. */
+export async function temporaryDirectories(prefix: string): Promise<TemporaryDirectory[]> {
+  const found: TemporaryDirectory[] = [];
+  for (const name of (await namesInPlace()).filter((each) => each.startsWith(prefix))) {
+    const path = join(tmpdir(), name);
+    if (await isOurs(path)) found.push({ path, isLeft: isLeftover(name, prefix) });
+  }
+  return found;
+}
+
 /** Temporary directories of ours whose maker was killed before it could remove them. */
 export async function leftTemporaryDirectories(prefix: string): Promise<string[]> {
-  const left: string[] = [];
-  for (const name of (await namesInPlace()).filter((each) => isLeftover(each, prefix))) {
-    const path = join(tmpdir(), name);
-    if (await isOurs(path)) left.push(path);
-  }
-  return left;
+  return (await temporaryDirectories(prefix)).filter(({ isLeft }) => isLeft).map(({ path }) => path);
 }

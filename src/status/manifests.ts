@@ -1,6 +1,6 @@
 import { AlreadyExistsError, type CallOptions, type Destination } from "../destination/destination.ts";
 import type { Copy, Media } from "../domain/copy.ts";
-import { BackupError } from "../domain/errors.ts";
+import { BackupError, isNotPermitted } from "../domain/errors.ts";
 import type { Key } from "../domain/key.ts";
 import { manifestKey, manifestPrefix, parseManifestKey } from "../domain/manifest.ts";
 import { parseCopyKey } from "../domain/names.ts";
@@ -23,6 +23,17 @@ export type SweepOptions = CallOptions & {
 };
 
 const READERS = 8;
+
+/** @returns whether the store permitted it. */
+async function unlessRefused(removal: Promise<void>): Promise<boolean> {
+  try {
+    await removal;
+    return true;
+  } catch (error) {
+    if (isNotPermitted(error)) return false;
+    throw error;
+  }
+}
 
 /**
  * What is remembered of each copy beside it, so that a lost status can be rebuilt.
@@ -126,9 +137,12 @@ export class Manifests {
     await this.#destination.remove(manifestKey(key), options);
   }
 
-  /** Take the mark away when the data is gone. */
+  /**
+   * Take the mark away: the copy is described, or its data is gone. Where nothing may be removed the mark stays and does no harm: beside a
+   * manifest it is stale, and without an object it names nothing.
+   */
   async forget(key: Key, { signal }: CallOptions): Promise<void> {
-    await this.#destination.remove(manifestKey(key, "unfinished"), { signal });
+    await unlessRefused(this.#destination.remove(manifestKey(key, "unfinished"), { signal }));
   }
 
   /**
@@ -145,7 +159,8 @@ export class Manifests {
     const swept: Key[] = [];
     for (const { key, since } of unfinished) {
       if (since >= before) continue;
-      await this.#destination.remove(key, { signal });
+      // One that is locked is hidden by its mark, until a later run may remove it.
+      if (!(await unlessRefused(this.#destination.remove(key, { signal })))) continue;
       await this.forget(key, { signal });
       swept.push(key);
     }

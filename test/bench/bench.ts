@@ -2,7 +2,7 @@
  * Whole commands of ours against the same work done by hand, interleaved, medians of the ratios run by run.
  * Input in the page cache, output on a tmpfs where there is room: the speed of a disk is left out.
  *
- *   node test/bench/bench.ts [start|local|restore|small|ssh|mysql|replay|memory|sample]…    (all of them by default)
+ *   node test/bench/bench.ts [start|local|restore|small|ssh|s3|mysql|replay|memory|sample]…    (all of them by default)
  *
  * BENCH_DIR names the scratch directory, BENCH_ROUNDS the counted runs of each command (default 5).
  */
@@ -14,6 +14,7 @@ import { makeMixed, makeSmall } from "./data.ts";
 import { compare, type Subject } from "./measure.ts";
 import { benchMysql } from "./mysql.ts";
 import { benchReplay } from "./replay.ts";
+import { benchS3 } from "./s3.ts";
 import { makeCopies, medians } from "./start.ts";
 
 const SCRATCH = process.env["BENCH_DIR"] ?? (existsSync("/dev/shm") ? "/dev/shm/twindb-bench" : "/tmp/twindb-bench");
@@ -170,6 +171,9 @@ const groups: Record<string, () => Promise<void>> = {
       shell("tar | ssh, aes128-gcm, sha256sum there", `${tar} | ${gcm} 'tee ${OUT}/f | sha256sum'`),
     ]);
     await sshd.stop();
+  },
+  s3() {
+    return benchS3({ scratch: SCRATCH, out: OUT, program: PROGRAM, cpus: CPUS, configure, report, shell });
   },
   mysql() {
     return benchMysql({ scratch: SCRATCH, out: OUT, program: PROGRAM, cpus: CPUS, configure, report, shell });

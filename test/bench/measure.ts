@@ -67,8 +67,9 @@ export async function compare(subjects: readonly Subject[], rounds: number): Pro
     const of = (pick: (sample: Sample) => number) => median(theirs.map(pick)).toFixed(2);
     const row = `  ${subject.name.padEnd(42)} wall ${of((s) => s.wall)} s  cpu ${of((s) => s.cpu)} s`;
     if (index === 0) return `${row}  peak ${of((s) => s.peakMiB)} MiB`;
+    const peak = `  peak ${of((s) => s.peakMiB)} MiB`;
     const ratio = (pick: (sample: Sample) => number) =>
       median(theirs.map((sample, round) => pick(ours[round] ?? sample) / pick(sample))).toFixed(2);
-    return `${row}  ours/it: wall ${ratio((s) => s.wall)}  cpu ${ratio((s) => s.cpu)}`;
+    return `${row}  ours/it: wall ${ratio((s) => s.wall)}  cpu ${ratio((s) => s.cpu)}${peak}`;
   });
 }

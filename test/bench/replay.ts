@@ -3,7 +3,7 @@ import { REPLAY_MARIADB, startReplaySource } from "../support/servers/replay-sou
 import type { Bench } from "./mysql.ts";
 
 const ONCE = new URL("replay-once.ts", import.meta.url).pathname;
-const ROUNDS_OF_ROWS = 30;
+const ROUNDS_OF_ROWS = 20;
 
 /** Some 100 MB of binary logs: many small transactions, and some large ones. */
 const BASE = "create database shop; create table shop.t (id int primary key auto_increment, a varchar(200), b blob)";
@@ -15,7 +15,7 @@ const LARGE = "insert into shop.t (a, b) select md5(seq), random_bytes(700) from
 export async function benchReplay({ report, shell }: Pick<Bench, "report" | "shell">): Promise<void> {
   await using source = await startReplaySource(REPLAY_MARIADB, BASE);
   for (let round = 0; round < ROUNDS_OF_ROWS; round++) {
-    await source.server.sql(`use shop; delimiter //\n${SMALL} //\ndelimiter ;\n${LARGE};`);
+    await source.server.sql(`use shop;\ndelimiter //\n${SMALL} //\ndelimiter ;\n${LARGE};`);
     if (round % 10 === 9) await source.server.sql("flush binary logs");
   }
   const logs = await source.logs();
@@ -25,7 +25,7 @@ export async function benchReplay({ report, shell }: Pick<Bench, "report" | "she
     execFileSync("rm", ["-rf", target]);
     execFileSync("cp", ["-a", copy, target]);
   };
-  const socket = `${source.root}/hand.sock`;
+  const socket = `${target}/hand.sock`;
   const options =
     "--no-defaults --user=mysql --skip-networking --skip-log-bin --skip-grant-tables --performance-schema=OFF";
   const memory = "--innodb-buffer-pool-size=128M --innodb-flush-log-at-trx-commit=2 --max-allowed-packet=1G";

@@ -84,6 +84,9 @@ describe.skipIf(!hasMariadb())("binary logs of MariaDB", () => {
   });
 
   test("push goes on behind one that was killed at any moment", async () => {
+    // The status is there: its first one, missing beside a copy that is described, would be told as lost.
+    await server.sql("INSERT INTO d.t VALUES ()");
+    await push();
     for (let round = 0; round < 3; round++) await server.sql("INSERT INTO d.t VALUES (); FLUSH BINARY LOGS");
     for (const delay of [350, 500, 650, 800]) {
       let timer: NodeJS.Timeout | undefined;
@@ -95,8 +98,8 @@ describe.skipIf(!hasMariadb())("binary logs of MariaDB", () => {
       clearTimeout(timer);
     }
     expect(await push()).toMatchObject({ exitCode: 0, stderr: "" });
-    expect(stored()).toEqual([1, 2, 3].map((number) => `binlog.00000${number}.zst`));
-    expect((await quiet("verify", "binlog", "all")).match(/^ok /gm)).toHaveLength(3);
+    expect(stored()).toEqual([1, 2, 3, 4].map((number) => `binlog.00000${number}.zst`));
+    expect((await quiet("verify", "binlog", "all")).match(/^ok /gm)).toHaveLength(4);
   });
 
   test("a section of the server that is not there is no failure of a host with directories only", async () => {

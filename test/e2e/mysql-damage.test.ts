@@ -34,7 +34,9 @@ beforeAll(async () => {
     await server.sql("use shop; insert into shop.t (t) select md5(seq) from seq_1_to_1000");
     await take(...args);
   }
-  const listed = JSON.parse((await sandbox.run(["ls", "--json"])).stdout) as { copies: { key: string }[] };
+  const listed = JSON.parse((await sandbox.run(["ls", "--type", "mysql", "--json"])).stdout) as {
+    copies: { key: string }[];
+  };
   keys = listed.copies.map(({ key }) => key).sort((left, right) => (nameOf(left) < nameOf(right) ? -1 : 1));
   contents = new Map(keys.map((key) => [key, readFileSync(pathOf(key))]));
 });

@@ -152,7 +152,7 @@ test("backupMysql() keeps every listed copy restorable, through any history of r
     }),
     { numRuns: 1000 },
   );
-});
+}, 60_000);
 
 /** The run types that cron starts in one hour, the longest last. */
 function runsOf(hour: number): Interval[] {

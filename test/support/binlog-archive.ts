@@ -33,6 +33,7 @@ export class BinlogArchive {
       local: undefined,
       compress: undefined,
       encrypt: undefined,
+      removesExpired: true,
       idleSeconds: 0,
       server: this.#server(),
       rotateSeconds: 0,

@@ -65,6 +65,7 @@ export class MysqlWorld {
         compress: undefined,
         encrypt: undefined,
         retention,
+        removesExpired: true,
         idleSeconds: 0,
         progress: () => () => {},
         now: () => this.now,

@@ -4,7 +4,7 @@ import type { Destination } from "../../destination/destination.ts";
 import type { FilesCopy, MysqlCopy } from "../../domain/copy.ts";
 import { humanBytes, humanSeconds } from "../../domain/human.ts";
 import { isBroken } from "../../domain/soundness.ts";
-import { driftFinding, type Finding, look, probeDestination } from "../../job/check.ts";
+import { deletionFinding, driftFinding, type Finding, look, probeDestination } from "../../job/check.ts";
 import { compress } from "../../modifier/compress.ts";
 import { openGpg } from "../../modifier/gpg.ts";
 import { type Context, openContext, openDestination, shelfOf } from "../context.ts";
@@ -97,8 +97,9 @@ async function lookAtDestination(config: Config, signal: AbortSignal): Promise<F
   findings.push(
     await look("destination", async () => {
       destination = await openDestination(config);
-      const drift = await probeDestination(destination, config.hostname, { signal });
-      findings.unshift(driftFinding(drift));
+      const { driftSeconds, refusal } = await probeDestination(destination, config.hostname, { signal });
+      findings.unshift(driftFinding(driftSeconds));
+      if (refusal !== undefined && config.removesExpired) findings.push(deletionFinding(refusal));
       const { transport } = await destination.capabilities({ signal });
       return `${destination.url}, by ${transport}`;
     }),

@@ -9,7 +9,7 @@ type FleetOptions = { readonly host: string; readonly json?: true };
 export async function fleet({ host, json }: FleetOptions, invocation: Invocation): Promise<number> {
   const { terminal } = invocation;
   const { config } = await openConfig(invocation);
-  await using destination = await openDestination(config);
+  await using destination = await openDestination(config, { isReadOnly: true });
   const { hosts, now, exitStatus } = await readFleet(destination, config, { host, invocation });
   if (json === true) {
     const rows = hosts.map((each) => hostJson(each, now));

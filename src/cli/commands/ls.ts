@@ -15,7 +15,7 @@ export async function ls({ type, host, json }: LsOptions, invocation: Invocation
   const { terminal, signal } = invocation;
   const { config } = await openConfig(invocation);
   const one = host === "all" ? undefined : host;
-  await using destination = await openDestination(config);
+  await using destination = await openDestination(config, { isReadOnly: true });
   const {
     listed: found,
     warnings,

@@ -13,7 +13,7 @@ type ReportOptions = { readonly html: string; readonly host?: string };
 export async function report({ html: path, host }: ReportOptions, invocation: Invocation): Promise<number> {
   const { terminal } = invocation;
   const { config } = await openConfig(invocation);
-  await using destination = await openDestination(config);
+  await using destination = await openDestination(config, { isReadOnly: true });
   const { hosts, now, exitStatus } = await readFleet(destination, config, { host: host ?? "all", invocation });
   const page = reportPage({ hosts, destination: destination.url, now, redact: terminal.redact });
   if (path === "-") terminal.print(page.trimEnd());

@@ -58,7 +58,7 @@ export async function restoreFile(
 async function find(typed: string, config: Config, signal: AbortSignal): Promise<Found> {
   const kept = config.keepLocalPath === undefined ? undefined : resolve(config.keepLocalPath) + sep;
   if (kept !== undefined && resolve(typed).startsWith(kept)) return findKept(resolve(typed).slice(kept.length), kept);
-  const destination = await openDestination(config);
+  const destination = await openDestination(config, { isReadOnly: true });
   try {
     const { listed } = await listCopies(destination, { host: undefined, media: "files", signal });
     const { copy } = findListed(typed, "files", listed);

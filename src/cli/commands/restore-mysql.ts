@@ -30,7 +30,7 @@ export async function restoreMysql(options: RestoreMysqlOptions, invocation: Inv
   const startedAt = new Date();
   const context = await openContext(invocation);
   const { config, log } = context;
-  await using destination = await openDestination(config);
+  await using destination = await openDestination(config, { isReadOnly: true });
   const where = { host: options.hostname ?? config.hostname, keepLocalPath: config.keepLocalPath };
   const host = options.copy === "latest" ? where.host : undefined;
   const { listed, warnings } = await listCopies(destination, { host, media: "mysql", signal });

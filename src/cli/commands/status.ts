@@ -13,7 +13,7 @@ type StatusOptions = { readonly type: Media; readonly hostname?: string };
 export async function status({ type, hostname }: StatusOptions, invocation: Invocation): Promise<number> {
   const { terminal, signal } = invocation;
   const { config, log } = await openContext(invocation);
-  await using destination = await openDestination(config);
+  await using destination = await openDestination(config, { isReadOnly: true });
   const host = hostname ?? config.hostname;
   const loaded = await shelfOf(destination, host, type).status.load({ signal });
   for (const warning of loaded.warnings) log.warn(warning);

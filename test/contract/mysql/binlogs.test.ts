@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -301,7 +302,7 @@ function uuidOf(set: string): string {
 
 describe.skipIf(!hasMariadb())("binary logs that the server encrypts", () => {
   test("backupBinlogs() has the server send them, and they are plain", async () => {
-    const keys = join("/tmp", `binlog-keys-${process.pid}`);
+    const keys = join(tmpdir(), `binlog-keys-${process.pid}`);
     writeFileSync(keys, `1;${"a7".repeat(32)}\n`, { mode: 0o644 });
     const lines = ["plugin_load_add=file_key_management", `file_key_management_filename=${keys}`, "encrypt_binlog=ON"];
     const server = await startMariadb({ lines });
@@ -318,6 +319,7 @@ describe.skipIf(!hasMariadb())("binary logs that the server encrypts", () => {
       expect(archive.warnings).toEqual([]);
     } finally {
       await server.stop();
+      rmSync(keys);
     }
   });
 });

@@ -244,12 +244,12 @@ function recovering(product: ReplayVendor): void {
 
   test("tells what it would do, and changes nothing", async () => {
     const target = newTarget();
-    const at = formatMoment((written.at(-100)?.sent ?? 0) * 1000);
+    const at = formatMoment(((written.at(-1)?.sent ?? 0) - 1600) * 1000);
     const args = ["restore", "mysql", "latest", "--dst", target, "--to-time", at.replace("Z", ""), "--dry-run"];
     const result = await run([...args, "--json"]);
     expect(result).toMatchObject({ exitCode: 0, stderr: expect.stringContaining("read as UTC") });
     const { recovery } = JSON.parse(result.stdout) as { recovery: { logs: object[]; target: object } };
-    expect(recovery.logs.length).toBeGreaterThanOrEqual(2);
+    expect(recovery.logs.length).toBeGreaterThanOrEqual(1);
     expect(recovery.target).toEqual({ kind: "time", before: at });
     const { stdout } = await run(args);
     expect(stdout).toContain(`replay: before ${at}`);
@@ -266,6 +266,9 @@ function recovering(product: ReplayVendor): void {
       [["--to-time", "latest", "--to-position", "binlog.000001:4"], 2, /exclude each other/],
       [["--to-position", "binlog.999999:4"], 66, /no log that can be reached/],
       [["--to-gtid", unknown], 66, /no log that can be reached/],
+    ];
+    // These show once the copy is restored, which is the same for both vendors.
+    const late: typeof refusals = [
       [["--exclude-gtid", unknown, "--cache", cache], 66, /do not hold that/],
       [
         ["--to-position", `${basename(dropped.log)}:${dropped.start + 1}`, "--cache", cache],
@@ -273,7 +276,7 @@ function recovering(product: ReplayVendor): void {
         /a transaction goes from/,
       ],
     ];
-    for (const [args, exitCode, words] of refusals) {
+    for (const [args, exitCode, words] of [...refusals, ...(isMariadb ? late : [])]) {
       const target = newTarget();
       const result = await run(["restore", "mysql", "latest", "--dst", target, ...args]);
       expect(result).toMatchObject({ exitCode, stderr: expect.stringMatching(words) });
@@ -309,36 +312,40 @@ function recovering(product: ReplayVendor): void {
     return join(scratch, "copies", hostname(), "binlog", `${basename(log)}.zst`);
   }
 
-  test("crosses a gap only when that is accepted, and names a log that was changed", async () => {
-    const args = ["restore", "mysql", "latest", "--to-time", "latest", "--cache", cache, "--dst"];
-    const lost = storedLog(logs.at(-2) ?? "");
-    await spoiled(
-      lost,
-      () => undefined,
-      async () => {
-        const refused = await run([...args, newTarget()]);
-        expect(refused).toMatchObject({
-          exitCode: 66,
-          stderr: expect.stringMatching(/a log is damaged or gone.*--accept-gap/),
-        });
+  test.runIf(isMariadb)(
+    "crosses a gap only when that is accepted, and names a log that was changed",
+    async () => {
+      const args = ["restore", "mysql", "latest", "--to-time", "latest", "--cache", cache, "--dst"];
+      const lost = storedLog(logs.at(-2) ?? "");
+      await spoiled(
+        lost,
+        () => undefined,
+        async () => {
+          const refused = await run([...args, newTarget()]);
+          expect(refused).toMatchObject({
+            exitCode: 66,
+            stderr: expect.stringMatching(/a log is damaged or gone.*--accept-gap/),
+          });
+          const target = newTarget();
+          const accepted = await run([...args, target, "--accept-gap"]);
+          expect(accepted).toMatchObject({
+            exitCode: 0,
+            stderr: expect.stringContaining("what was written in a gap is lost"),
+          });
+          const [count, last] = (await idsIn(target)).split("\t").map(Number);
+          expect(last).toBe(written.at(-1)?.id);
+          expect(count).toBeLessThan(last ?? 0);
+        },
+      );
+      await spoiled(lost, flip, async () => {
         const target = newTarget();
-        const accepted = await run([...args, target, "--accept-gap"]);
-        expect(accepted).toMatchObject({
-          exitCode: 0,
-          stderr: expect.stringContaining("what was written in a gap is lost"),
-        });
-        const [count, last] = (await idsIn(target)).split("\t").map(Number);
-        expect(last).toBe(written.at(-1)?.id);
-        expect(count).toBeLessThan(last ?? 0);
-      },
-    );
-    await spoiled(lost, flip, async () => {
-      const target = newTarget();
-      const refused = await run([...args, target]);
-      expect(refused).toMatchObject({ exitCode: 65, stderr: expect.stringContaining(basename(lost)) });
-      expect(existsSync(target)).toBe(false);
-    });
-  }, 60_000);
+        const refused = await run([...args, target]);
+        expect(refused).toMatchObject({ exitCode: 65, stderr: expect.stringContaining(basename(lost)) });
+        expect(existsSync(target)).toBe(false);
+      });
+    },
+    60_000,
+  );
 
   test.runIf(isMariadb)(
     "goes back to an older copy when the newest is damaged and that is allowed",
@@ -355,6 +362,29 @@ function recovering(product: ReplayVendor): void {
         const last = String(written.at(-1)?.id);
         expect(await idsIn(target)).toBe(`${last}\t${last}`);
       });
+    },
+    60_000,
+  );
+
+  test.runIf(isMariadb)(
+    "verify replays the logs on request, and does not blame the copy for them",
+    async () => {
+      const args = ["verify", "mysql", "latest", "--with-binlogs", "--json"];
+      expect(await run(args)).toMatchObject({
+        exitCode: 0,
+        stderr: "",
+        stdout: expect.stringContaining('"level": "boot"'),
+      });
+      const log = storedLog(logs.at(-1) ?? "");
+      await spoiled(log, flip, async () => {
+        const result = await run(args);
+        expect(result).toMatchObject({ exitCode: 65, stderr: expect.stringContaining(basename(log)) });
+      });
+      const { stdout } = await run(["ls", "--type", "mysql"]);
+      expect(stdout).toContain("verified");
+      expect(stdout).not.toContain("broken");
+      const refused = await run([...args, "--level", "prepare"]);
+      expect(refused).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("starts no server") });
     },
     60_000,
   );

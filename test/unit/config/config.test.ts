@@ -54,6 +54,7 @@ describe("parseConfig() with the predecessor's file", () => {
         hostKeys: "strict",
       },
       keepLocalPath: "/var/backup/local",
+      removesExpired: true,
       compression: { program: "pigz", threads: 4, level: 6 },
       gpg: {
         recipient: "Backup <backup@example.com>",
@@ -273,6 +274,38 @@ test("parseConfig() takes a secret with a lone % as it is", () => {
   const { config, warnings } = parse(text);
   expect(secretsOf(config).map((secret) => secret.reveal())).toEqual(["a%b%"]);
   expect(warnings).toEqual([]);
+});
+
+describe("parseConfig() with a driver of the user's own", () => {
+  const MODULE = "[source]\n[destination]\nbackup_destination = module:/etc/twindb/my driver.mjs\n";
+
+  test("hands over its section as written, and hides what its keys call a secret", () => {
+    const section = `[module]\nBucket = "b" ; c\nurl = %(x)s%%\nsecret_token = t0p%s\nmany =\n  a\n  b\npassword: hush\n`;
+    const { config, warnings } = parse(`[DEFAULT]\nport = 22\n${MODULE}${section}`);
+    expect(config.destination).toEqual({
+      kind: "module",
+      path: "/etc/twindb/my driver.mjs",
+      settings: { bucket: '"b" ; c', url: "%(x)s%%", secret_token: "t0p%s", many: "\na\nb", password: "hush" },
+    });
+    expect(warnings).toEqual([]);
+    expect(secretsOf(config).map((secret) => secret.reveal())).toEqual(["t0p%s", "hush"]);
+  });
+
+  test("needs no section, and hides nothing of a section that is not used", () => {
+    expect(parse(MODULE).config.destination).toMatchObject({ kind: "module", settings: {} });
+    expect(secretsOf(parse(`${SMALL}[module]\napi_key = kkkk\n`).config)).toEqual([]);
+  });
+
+  test("counts its secrets where others may read the file", () => {
+    const origin = { path: "x", hostname: "db7" };
+    expect(parseConfig(`${SMALL}[module]\napi_key = kkkk\n`, origin).holdsSecret).toBe(true);
+    expect(parseConfig(`${SMALL}[module]\ndirectory = /d\n`, origin).holdsSecret).toBe(false);
+  });
+});
+
+test("parseConfig() leaves expired copies to others when it is told to", () => {
+  const text = SMALL.replace("=local\n", "=local\nremove_expired = no\n");
+  expect(parse(text).config.removesExpired).toBe(false);
 });
 
 test("parseConfig() keeps the root directory a directory", () => {

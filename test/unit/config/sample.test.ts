@@ -60,13 +60,17 @@ test("the packaged config loads without a word", () => {
   expect(config.source.directories).not.toEqual([]);
 });
 
-test.each(["local", "ssh", "s3", "gcs", "az"])("the packaged config loads with all its settings on, for %s", (kind) => {
-  const text = everything().replace("backup_destination = local", `backup_destination = ${kind}`);
-  const { config, warnings } = parseConfig(text, ORIGIN);
-  expect(warnings).toEqual([]);
-  expect(config.destination.kind).toBe(kind);
-  expect([config.mysql, config.gpg, config.export, config.keepLocalPath]).not.toContain(undefined);
-});
+test.each(["local", "ssh", "s3", "gcs", "az", "module"])(
+  "the packaged config loads with all its settings on, for %s",
+  (kind) => {
+    const named = kind === "module" ? "module:/etc/twindb/driver.mjs" : kind;
+    const text = everything().replace("backup_destination = local", `backup_destination = ${named}`);
+    const { config, warnings } = parseConfig(text, ORIGIN);
+    expect(warnings).toEqual([]);
+    expect(config.destination.kind).toBe(kind);
+    expect([config.mysql, config.gpg, config.export, config.keepLocalPath]).not.toContain(undefined);
+  },
+);
 
 test("the cron file starts every run type once, at a minute of its own", () => {
   const lines = packaged("cron.d/twindb-backup")

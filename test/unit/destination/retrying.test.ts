@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
+import type { RetryPolicy } from "../../../src/destination/attempts.ts";
 import { ConflictError, type Destination, ObjectNotFoundError } from "../../../src/destination/destination.ts";
 import { pause } from "../../../src/destination/pause.ts";
-import { type RetryPolicy, retrying } from "../../../src/destination/retrying.ts";
+import { retrying } from "../../../src/destination/retrying.ts";
 import { BackupError } from "../../../src/domain/errors.ts";
 import { toKey } from "../../../src/domain/key.ts";
 import { FailingDestination, type Fault, unreachable } from "../../support/failing-destination.ts";

@@ -88,6 +88,7 @@ async function push(changes: Partial<BinlogBackup> = {}): Promise<boolean> {
     local: undefined,
     compress: undefined,
     encrypt: undefined,
+    removesExpired: true,
     idleSeconds: 0,
     server: serverWith(1, 2, 3),
     rotateSeconds: 0,

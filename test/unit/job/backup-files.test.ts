@@ -13,6 +13,7 @@ import { keepLocal } from "../../../src/modifier/keep-local.ts";
 import type { Tap } from "../../../src/modifier/modifier.ts";
 import { filesSource } from "../../../src/source/files.ts";
 import { at } from "../../support/copies.ts";
+import { MortalDestination } from "../../support/mortal-destination.ts";
 import { shelfOn } from "../../support/shelves.ts";
 import { keysOf, noise } from "../../support/streams.ts";
 import { WatchedDestination } from "../../support/watched-destination.ts";
@@ -45,6 +46,7 @@ function backup(day: number, facts: Partial<FilesBackup> = {}): Promise<void> {
     compress: undefined,
     encrypt: undefined,
     retention: SEVEN,
+    removesExpired: true,
     idleSeconds: 0,
     openSource: (path, name, onProgress) =>
       filesSource({ directory: path, name, excludes: [], tarOptions: [], idleSeconds: 0, onProgress }),
@@ -98,7 +100,7 @@ describe("backupFiles()", () => {
     const [copy] = await copies();
     const key = copy?.key ?? "";
     const order = ["put " + key, ".json", "replace db7/files-status"].map((mark) =>
-      destination.changes.findIndex((change) => change === mark || (mark === ".json" && change.endsWith(mark))),
+      destination.changes.findLastIndex((change) => change === mark || (mark === ".json" && change.endsWith(mark))),
     );
     expect(order).toEqual([...order].sort((left, right) => left - right));
     expect(order).not.toContain(-1);
@@ -117,6 +119,21 @@ describe("backupFiles()", () => {
     expect(failures.map(({ message }) => message)).toEqual(['Cannot run "tar": it was killed']);
     expect((await copies()).map((copy) => copy.directory)).toEqual([good]);
     expect((await objects()).filter((key) => key.includes("source-") || key.endsWith(".unfinished"))).toEqual([]);
+  });
+
+  test("backupFiles() is in no doubt after a first run that ended anywhere", async () => {
+    for (let change = 0; change < 6; change++) {
+      const mortal = new MortalDestination();
+      mortal.changesLeft = change;
+      const shelf = shelfOn(mortal, "files");
+      await backup(1, { shelf }).catch(() => undefined);
+      mortal.changesLeft = Number.POSITIVE_INFINITY;
+      failures = [];
+      await backup(2, { shelf });
+      expect(failures).toEqual([]);
+      const { status } = await shelf.status.load({ signal });
+      expect(status.copies.length).toBeGreaterThan(0);
+    }
   });
 
   test("backupFiles() expires status, then manifest, then data", async () => {

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { BackupError } from "../../../src/domain/errors.ts";
 import { driftFinding, look, probeDestination } from "../../../src/job/check.ts";
 import { FailingDestination, unreachable } from "../../support/failing-destination.ts";
+import { GuardedDestination } from "../../support/guarded-destination.ts";
 import { chunks, keysOf } from "../../support/streams.ts";
 
 const { signal } = new AbortController();
@@ -29,10 +30,19 @@ describe("look()", () => {
 describe("probeDestination()", () => {
   test("probeDestination() leaves nothing behind, also when it fails", async () => {
     const destination = new FailingDestination();
-    expect(Math.abs(await probeDestination(destination, "db7", { signal }))).toBeLessThan(5);
+    const { driftSeconds, refusal } = await probeDestination(destination, "db7", { signal });
+    expect(Math.abs(driftSeconds)).toBeLessThan(5);
+    expect(refusal).toBeUndefined();
     destination.faults.push({ on: "list", error: unreachable() });
     await expect(probeDestination(destination, "db7", { signal })).rejects.toMatchObject({ code: "UNREACHABLE" });
     expect(await keysOf(destination.list("", { signal }))).toEqual([]);
+  });
+
+  test("probeDestination() tells a destination that permits no removal", async () => {
+    const destination = new GuardedDestination();
+    destination.isGuarded = () => true;
+    const { refusal } = await probeDestination(destination, "db7", { signal });
+    expect(refusal).toMatchObject({ code: "NOT_PERMITTED" });
   });
 
   test("probeDestination() finds out a destination that gives back other bytes", async () => {

@@ -1,0 +1,108 @@
+import { execFileSync } from "node:child_process";
+import { rmSync } from "node:fs";
+import { connect, createServer, type Socket } from "node:net";
+import { join } from "node:path";
+import { BUCKET, makeBucket } from "../support/s3-options.ts";
+import type { S3Pipe } from "../support/s3-pipe.ts";
+import { type S3Server, serverProgram } from "../support/servers/s3-server.ts";
+import { startVersity } from "../support/servers/versitygw.ts";
+import { makeMixed } from "./data.ts";
+import type { Bench } from "./mysql.ts";
+
+const MEGABYTES = 1024;
+const FAR_MEGABYTES = 256;
+const FAR_MS = 60;
+const KEY = "h/daily/files/bench";
+
+/** Answers from a server come so much later. */
+async function startFarProxy(target: number): Promise<{ readonly port: number; stop(): Promise<void> }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((client) => {
+    const upstream = connect(target, "127.0.0.1");
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.setNoDelay(true);
+      socket.on("error", () => socket.destroy());
+      socket.on("close", () => sockets.delete(socket));
+    }
+    client.pipe(upstream);
+    upstream.on("data", (chunk) => setTimeout(() => client.write(chunk), FAR_MS));
+    upstream.on("close", () => setTimeout(() => client.destroy(), FAR_MS));
+    client.on("close", () => upstream.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    port: (server.address() as { port: number }).port,
+    stop: async () => {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** The command lines of one way to move an object in and out of a bucket. */
+type Client = { readonly name: string; readonly put: string; readonly get: string };
+
+function clients(server: S3Server, endpoint: string, pipe: string): Client[] {
+  const certificateFile = join(server.root, "server.crt");
+  const { region, admin } = server;
+  const settings = JSON.stringify({ endpoint, region, admin, certificateFile } satisfies S3Pipe);
+  const ours = `exec env S3_PIPE='${settings}' ${process.execPath} ${pipe}`;
+  const keys = `exec env AWS_ACCESS_KEY_ID='${admin.accessKeyId}' AWS_SECRET_ACCESS_KEY='${admin.secretAccessKey}'`;
+  const remote = `:s3,provider=Other,env_auth=true,region=${region},endpoint="${endpoint}":${BUCKET}/${KEY}`;
+  const rclone = (more: string) =>
+    `${keys} ${serverProgram("rclone")} --config /dev/null --ca-cert ${certificateFile} --s3-no-check-bucket ${more}`;
+  const aws = `${keys} AWS_CA_BUNDLE=${certificateFile} AWS_REQUEST_CHECKSUM_CALCULATION=when_required AWS_DEFAULT_REGION=${region} aws --endpoint-url ${endpoint} s3 cp --no-progress --quiet`;
+  return [
+    { name: "put() and get() of s3.ts", put: `${ours} put ${KEY}`, get: `${ours} get ${KEY}` },
+    { name: "rclone rcat, cat", put: `${rclone("rcat")} '${remote}'`, get: `${rclone("cat")} '${remote}'` },
+    {
+      name: "rclone, 8 parts of 16 MiB",
+      put: `${rclone("--s3-chunk-size 16M --s3-upload-concurrency 8 rcat")} '${remote}'`,
+      get: `${rclone("cat")} '${remote}'`,
+    },
+    ...(isThere("aws")
+      ? [{ name: "aws s3 cp", put: `${aws} - s3://${BUCKET}/${KEY}`, get: `${aws} s3://${BUCKET}/${KEY} -` }]
+      : []),
+  ];
+}
+
+function isThere(program: string): boolean {
+  try {
+    execFileSync("bash", ["-c", `command -v ${program}`], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** An object of a server on loopback over TLS: ours against rclone and Amazon's client, near and far. */
+export async function benchS3({ scratch, report, shell }: Bench): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const server = await startVersity();
+  stack.defer(() => server.stop());
+  await makeBucket(server);
+  const far = await startFarProxy(Number(new URL(server.endpoint).port));
+  stack.defer(() => far.stop());
+  const built = join(scratch, "s3-pipe");
+  const source = new URL("../support/s3-pipe.ts", import.meta.url).pathname;
+  execFileSync("rolldown", [source, "--dir", built, "--platform", "node", "--format", "esm"], { stdio: "ignore" });
+  const pipe = join(built, "s3-pipe.js");
+  const clear = () => rmSync(join(server.root, "data", BUCKET, "h"), { recursive: true, force: true });
+  const near = clients(server, server.endpoint, pipe);
+  const from = (megabytes: number) => `< <(cat ${makeMixed(scratch, megabytes)}/file-*)`;
+  await report(
+    `s3, ${MEGABYTES} MiB of unknown length over TLS`,
+    near.map(({ name, put }) => shell(name, `${put} ${from(MEGABYTES)}`, clear)),
+  );
+  await report(
+    `s3, the same to /dev/null`,
+    near.filter((_, index) => index !== 2).map(({ name, get }) => shell(name, `${get} > /dev/null`, () => {})),
+  );
+  await report(
+    `s3, ${FAR_MEGABYTES} MiB, answers ${FAR_MS} ms later`,
+    clients(server, `https://127.0.0.1:${far.port}`, pipe).map(({ name, put }) =>
+      shell(name, `${put} ${from(FAR_MEGABYTES)}`, clear),
+    ),
+  );
+}

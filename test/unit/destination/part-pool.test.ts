@@ -1,0 +1,61 @@
+import { describe, expect, test } from "vitest";
+import { PartPool } from "../../../src/destination/part-pool.ts";
+
+const MIB = 1024 * 1024;
+const { signal } = new AbortController();
+
+/** Whether a promise is settled by now. */
+async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  await new Promise((resolve) => setImmediate(resolve));
+  return (await Promise.race([promise, Promise.resolve("waiting")])) !== "waiting";
+}
+
+describe("PartPool", () => {
+  test("take() lends as many as there may be, then waits until one is given back", async () => {
+    const pool = new PartPool(2);
+    const first = await pool.take(MIB, signal);
+    await pool.take(MIB, signal);
+    const third = pool.take(MIB, signal);
+    expect(await isSettled(third)).toBe(false);
+    pool.give(first);
+    expect(await third).toBe(first);
+  });
+
+  test("take() lends no more than 80 MiB together", async () => {
+    const pool = new PartPool(100);
+    const lent = await Promise.all(Array.from({ length: 4 }, () => pool.take(20 * MIB, signal)));
+    const fifth = pool.take(20 * MIB, signal);
+    expect(await isSettled(fifth)).toBe(false);
+    pool.give(lent[0] as Buffer);
+    await fifth;
+  });
+
+  test("take() lends two of any size", async () => {
+    const pool = new PartPool(100);
+    const first = await pool.take(100 * MIB, signal);
+    await pool.take(100 * MIB, signal);
+    const third = pool.take(100 * MIB, signal);
+    expect(await isSettled(third)).toBe(false);
+    pool.give(first);
+    expect(await third).toBe(first);
+  });
+
+  test("take() forgets buffers that became too small, and what they held is free again", async () => {
+    const pool = new PartPool(100);
+    const lent = await Promise.all(Array.from({ length: 10 }, () => pool.take(8 * MIB, signal)));
+    const larger = pool.take(16 * MIB, signal);
+    pool.give(lent[0] as Buffer);
+    expect(await isSettled(larger)).toBe(false);
+    pool.give(lent[1] as Buffer);
+    expect(await larger).toHaveLength(16 * MIB);
+  });
+
+  test("take() throws the reason of its signal while it waits", async () => {
+    const pool = new PartPool(1);
+    const controller = new AbortController();
+    await pool.take(1, controller.signal);
+    const second = pool.take(1, controller.signal);
+    controller.abort(new Error("stop"));
+    await expect(second).rejects.toThrow("stop");
+  });
+});
