@@ -150,6 +150,21 @@ test("failures are told: of a part, and of a run that never began", async () => 
   expect(String(hook.posted[0]?.body["text"])).toMatch(/^twindb-backup: daily backup of db1 failed: files: Cannot /);
 });
 
+test("a run that is ended by a signal is told as a failure, and ends in time", async () => {
+  await using hook = await WebhookServer.start();
+  hook.answer = undefined;
+  configure({ webhook_url: `http://127.0.0.1:${hook.port}/` });
+  mkdirSync(`${sandbox.lock}.lock`);
+  const startedAt = performance.now();
+  const running = sandbox.run(["backup", "daily", "--wait", "15"], {
+    onStart: (pid) => setTimeout(() => process.kill(pid, "SIGTERM"), 2000),
+  });
+  const result = await running;
+  expect(performance.now() - startedAt).toBeLessThan(8000);
+  expect(result.exitCode).toBe(143);
+  expect(hook.posted.map(({ body }) => [body["ok"], body["exit_status"]])).toEqual([[false, 143]]);
+});
+
 test("check --nagios is a plugin: one line, 0 to 3", async () => {
   configure(undefined);
   const plugin = async (...args: string[]) => {
