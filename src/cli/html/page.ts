@@ -53,7 +53,7 @@ function tiles(hosts: readonly FleetHost[]): Html {
     tile("hosts", hosts.length),
     tile("fine", count("ok"), late + bad === 0 ? "good" : ""),
     tile("late", late, late > 0 ? "late" : ""),
-    tile("broken or not readable", bad, bad > 0 ? "bad" : ""),
+    tile("broken, unreadable or empty", bad, bad > 0 ? "bad" : ""),
     tile("stored", storedOf(hosts)),
   ]}</div>`;
 }
