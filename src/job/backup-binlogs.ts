@@ -1,18 +1,16 @@
 import { type BinlogCatalogue, catalogueOf } from "../domain/binlog-catalogue.ts";
 import { describeGap } from "../domain/binlog-gap.ts";
 import { type ClosedLog, type LogHead, logsToCopy, newIncarnation, timelineOf } from "../domain/binlog-incarnation.ts";
-import { expiredBinlogs } from "../domain/binlog-retention.ts";
 import { requireWriter } from "../domain/binlog-writer.ts";
 import type { BinlogCopy, MysqlCopy } from "../domain/copy.ts";
 import { BackupError } from "../domain/errors.ts";
-import type { Key } from "../domain/key.ts";
-import { copyKey, nameOf, parseBinlogName, parseCopyKey, withoutSuffixes } from "../domain/names.ts";
+import { copyKey, parseCopyKey, withoutSuffixes } from "../domain/names.ts";
 import { locateBinlogs, unrecorded } from "../domain/reconcile.ts";
 import type { Digest } from "../lib/bytes.ts";
 import { suffixesOf } from "../modifier/chain.ts";
 import type { BinlogScan } from "../mysql/binlog-events.ts";
 import type { Source } from "../source/source.ts";
-import { forgetGone, tellRemoval } from "./expire.ts";
+import { expireBinlogs } from "./expire-binlogs.ts";
 import { removeCopies, storeCopy } from "./shelf.ts";
 import {
   type Found,
@@ -258,30 +256,10 @@ function tellGaps(backup: BinlogBackup, { timelines }: BinlogCatalogue, archived
 }
 
 async function expire(backup: BinlogBackup, before: Found<"binlog">, catalogue: BinlogCatalogue): Promise<void> {
-  const { shelf, signal, expireDays: days, log, local } = backup;
-  const { copies, doubtful } = await backup.mysqlCopies();
-  if (doubtful) return;
-  const now = backup.now();
-  const goners = expiredBinlogs(catalogue, { copies, days, now });
-  if (!backup.removesExpired) {
-    const gone = goners.filter(({ key }) => before.doubts.get(key) === "gone");
-    await forgetGone(backup, gone);
-  } else if (goners.length > 0) {
-    tellRemoval(await removeCopies(shelf, withTwins(goners, before), { signal }), log);
-  }
-  await local
-    ?.expire(
-      catalogue.timelines.flatMap(({ logs }) => logs),
-      new Date(now.getTime() - days * DAY_MS),
-    )
-    .catch((error: unknown) => backup.onFailure(error));
-}
-
-/** The predecessor's record may stand for several objects, when its compression was changed: all of them go. */
-function withTwins(goners: readonly BinlogCopy[], { objects }: Found<"binlog">): { readonly key: Key }[] {
-  const byRecord = Map.groupBy(
-    objects.filter(({ key }) => parseBinlogName(nameOf(key)) !== undefined),
-    ({ key }) => withoutSuffixes(key),
-  );
-  return goners.flatMap((copy) => [copy, ...(copy.bytes === undefined ? (byRecord.get(copy.key) ?? []) : [])]);
+  const host = await backup.mysqlCopies();
+  if (host.doubtful) return;
+  await expireBinlogs(backup, before, { catalogue, copies: host.copies });
+  const copies = catalogue.timelines.flatMap(({ logs }) => logs);
+  const end = new Date(backup.now().getTime() - backup.expireDays * DAY_MS);
+  await backup.local?.expire(copies, end).catch((error: unknown) => backup.onFailure(error));
 }

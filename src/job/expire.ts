@@ -81,7 +81,7 @@ function warningOf({ refused, refusal }: Removal): string | undefined {
 }
 
 /** What runs of another host leave is theirs for a day. */
-const OTHERS_MS = 24 * 3600 * 1000;
+export const OTHERS_MS = 24 * 3600 * 1000;
 
 /**
  * Remove what retention no longer wants of a host, in its stead: copies of every type, and what its runs left more than a day ago.

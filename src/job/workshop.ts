@@ -64,7 +64,7 @@ export async function openShelf<M extends Media>(
   media: M,
   place: Place<M> = ({ status }) => status,
 ): Promise<Found<M>> {
-  const { shelf, signal, log, local, removesExpired } = workshop;
+  const { shelf, signal, log, local } = workshop;
   for (const modifier of stepsOf(workshop)) await modifier.check({ signal });
   const startedAt = workshop.now();
   await local?.sweep();
@@ -78,11 +78,17 @@ export async function openShelf<M extends Media>(
   if (adopted.doubtful) workshop.onFailure(untrusted(shelf.host, media));
   const status = place(adopted);
   const doubts = reconcile(status, adopted.objects);
-  for (const [key, doubt] of doubts) {
-    // Where others remove what expired, a copy that is gone is no news.
-    if (removesExpired || doubt !== "gone") log.warn(DOUBTS[doubt](key, media));
-  }
+  tellDoubts(workshop, doubts, media);
   return { ...adopted, status, doubts };
+}
+
+/** Where others remove what expired, a copy that is gone is no news. */
+function tellDoubts(
+  { log, removesExpired }: Pick<Workshop<Media>, "log" | "removesExpired">,
+  doubts: ReadonlyMap<Key, Doubt>,
+  media: Media,
+): void {
+  for (const [key, doubt] of doubts) if (removesExpired || doubt !== "gone") log.warn(DOUBTS[doubt](key, media));
 }
 
 /** A status that was damaged or lost: in doubt nothing is deleted. */

@@ -92,7 +92,7 @@ describe("a mistake in the config is one line with its number, and exits 78:", (
 
   test.each([
     ["a misspelt section", () => text().replace("[source]", "[sources]"), "did you mean [source]?"],
-    ["a misspelt key", () => text().replace("backup_dirs", "backup_dir"), "line 5: [source] backup_dir"],
+    ["a misspelt key", () => text().replace("backup_dirs", "backup_dir"), "line 6: [source] backup_dir"],
     ["a relative destination", () => text().replace(sandbox.copies, "copies"), '"copies" is not an absolute path'],
     [
       "an unknown kind",
@@ -100,9 +100,9 @@ describe("a mistake in the config is one line with its number, and exits 78:", (
       '"sftp" is none of local',
     ],
     [
-      "a kind of a later version",
-      () => `${text().replace("=local", "=s3")}[s3]\nbucket=b\n`,
-      "this version knows local and ssh",
+      "a kind whose section lacks something",
+      () => `${text().replace("=local", "=s3")}[s3]\nprefix=p\n`,
+      "[s3] bucket: it is missing",
     ],
     ["a missing directory", () => text().replace(source, "/nowhere/at/all"), 'Cannot copy "/nowhere/at/all"'],
   ])("%s", async (_name, change, words) => {

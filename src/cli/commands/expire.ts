@@ -1,6 +1,11 @@
+import type { MysqlOptions } from "../../config/options.ts";
+import type { Destination } from "../../destination/destination.ts";
 import type { TimedCopy } from "../../domain/retention.ts";
 import { expireHost } from "../../job/expire.ts";
+import { expireHostBinlogs } from "../../job/expire-binlogs.ts";
+import type { Shelf } from "../../job/shelf.ts";
 import { acquireLock } from "../../lib/lock.ts";
+import type { Log } from "../../lib/log.ts";
 import { openContext, openDestination, shelfOf } from "../context.ts";
 import { exitStatusOf } from "../exit-status.ts";
 import type { Invocation } from "../invocation.ts";
@@ -21,16 +26,37 @@ export async function expire({ hostname, lockFile }: ExpireOptions, invocation: 
   const host = hostname ?? config.hostname;
   await destination.sweep(host, { signal });
   const failures: unknown[] = [];
-  for (const media of KINDS) {
+  const attempt = async (work: () => Promise<void>): Promise<void> => {
     try {
-      const shelf = shelfOf(destination, host, media);
-      const { retention } = config;
-      await expireHost({ interval: undefined, shelf, retention, now: () => new Date(), log, signal }, media);
+      await work();
     } catch (error) {
       signal.throwIfAborted();
       failures.push(error);
       terminal.fail(error);
     }
+  };
+  const common = { now: () => new Date(), log, signal };
+  for (const media of KINDS) {
+    const shelf = shelfOf(destination, host, media);
+    const expiry = { ...common, interval: undefined, shelf, retention: config.retention };
+    await attempt(() => expireHost(expiry, media));
+  }
+  const { mysql } = config;
+  if (mysql !== undefined) {
+    await attempt(() => expireLogs({ ...common, shelf: shelfOf(destination, host, "binlog") }, destination, mysql));
   }
   return failures.length === 0 ? 0 : exitStatusOf(failures[0]);
+}
+
+type Common = { readonly now: () => Date; readonly log: Log; readonly signal: AbortSignal };
+
+/** Only when the copies of the server are known for sure is it known which logs they need. */
+async function expireLogs(
+  expiry: Common & { readonly shelf: Shelf<"binlog"> },
+  destination: Destination,
+  { expireLogDays: expireDays }: MysqlOptions,
+): Promise<void> {
+  const { signal, shelf } = expiry;
+  const { status, doubtful } = await shelfOf(destination, shelf.host, "mysql").status.load({ signal });
+  if (!doubtful) await expireHostBinlogs({ ...expiry, expireDays, removesExpired: true }, { copies: status.copies });
 }

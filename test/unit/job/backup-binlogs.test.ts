@@ -8,6 +8,7 @@ import type { BinlogCopy } from "../../../src/domain/copy.ts";
 import { BackupError } from "../../../src/domain/errors.ts";
 import { toKey } from "../../../src/domain/key.ts";
 import { type BinlogBackup, backupBinlogs, type LogServer } from "../../../src/job/backup-binlogs.ts";
+import { expireHostBinlogs } from "../../../src/job/expire-binlogs.ts";
 import { compress } from "../../../src/modifier/compress.ts";
 import { Manifests } from "../../../src/status/manifests.ts";
 import { at, binlogCopy, fullCopy } from "../../support/copies.ts";
@@ -168,6 +169,21 @@ test("backupBinlogs() expires nothing when the list of the server's copies canno
   await push();
   await push({ now: () => at(30), mysqlCopies: () => Promise.resolve({ copies: [], doubtful: true }) });
   expect(await objects()).toHaveLength(3);
+});
+
+test("expireHostBinlogs() removes in another host's stead what that may not remove itself", async () => {
+  await push();
+  const kept = await objects();
+  const late = () => at(25);
+  await push({ removesExpired: false, now: late });
+  expect(await objects()).toEqual(kept);
+  const shelf = shelfOn(destination, "binlog");
+  const log = { debug() {}, info() {}, warn: (text: string) => warnings.push(text) };
+  await expireHostBinlogs({ shelf, removesExpired: true, expireDays: 7, now: late, log, signal }, { copies: [] });
+  // The newest tells where the archive goes on.
+  expect(await objects()).toEqual([`db7/binlog/${nameOf(3)}`]);
+  expect(await recorded()).toEqual([`db7/binlog/${nameOf(3)}`]);
+  expect([failures, warnings]).toEqual([[], []]);
 });
 
 test("backupBinlogs() does not copy again what it has expired", async () => {
