@@ -71,7 +71,7 @@ function readCases(): ContractCase[] {
       const reason = new Error("the time limit passed");
       await subject.put(KEY, noise(6_000_000));
       const reading = async () => {
-        for await (const _ of subject.destination.get(KEY, controller)) controller.abort(reason);
+        for await (const _ of subject.destination.get(KEY, { signal: controller.signal })) controller.abort(reason);
       };
       await rejectsWith(reading(), reason);
       assert.equal((await subject.read(KEY)).length, 6_000_000);
@@ -81,7 +81,7 @@ function readCases(): ContractCase[] {
       const reason = new Error("the time limit passed");
       for (const key of keys("h/a", "h/b/c", "i/d")) await subject.put(key, "x");
       const listing = async () => {
-        for await (const _ of subject.destination.list("", controller)) controller.abort(reason);
+        for await (const _ of subject.destination.list("", { signal: controller.signal })) controller.abort(reason);
       };
       await rejectsWith(listing(), reason);
       assert.equal((await subject.listed()).length, 3);
