@@ -18,6 +18,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   source: ["domain", "lib", "engine/engine.ts", "mysql/client.ts"],
   status: ["domain", "lib", "destination/destination.ts"],
   config: ["domain", "lib", "destination/options.ts", "modifier/options.ts"],
+  replica: ["domain", "lib", "mysql", "engine/engine.ts", "engine/open-far.ts", "source/mysql-clone.ts"],
   job: [
     "domain",
     "lib",
@@ -29,8 +30,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "mysql/client.ts",
     "status/store.ts",
     "status/manifests.ts",
+    "replica",
   ],
-  cli: ["domain", "lib", "destination", "modifier", "source", "engine", "mysql", "status", "config", "job"],
+  cli: ["domain", "lib", "destination", "modifier", "source", "engine", "mysql", "status", "config", "replica", "job"],
   "main.ts": ["domain", "lib", "cli"],
 };
 
