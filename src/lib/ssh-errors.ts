@@ -62,10 +62,14 @@ export function forwardRefused(
   target: SshTarget,
 ): BackupError {
   const place = address.path ?? `${address.host}:${address.port}`;
-  return new BackupError("UNREACHABLE", `Cannot reach "${place}" from "${describeTarget(target)}": ${cause.message}`, {
-    hint: "Check that the server listens there, and AllowTcpForwarding and AllowStreamLocalForwarding in sshd_config.",
-    cause,
-  });
+  return new BackupError(
+    "UNREACHABLE",
+    `Cannot reach "${place}" through "${describeTarget(target)}": ${cause.message}`,
+    {
+      hint: "Check that the server listens there, and AllowTcpForwarding and AllowStreamLocalForwarding in sshd_config.",
+      cause,
+    },
+  );
 }
 
 /** The host showed a key that is not trusted. */

@@ -78,10 +78,10 @@ async function activeRoles(client: Client): Promise<string | undefined> {
 
 function needed({ engine, vendor, version, galera, replica = false }: GrantNeeds): Privilege[] {
   const global = vendor === "mariadb" ? neededOfMariadb(version, galera) : neededOfMysql(engine, version, galera);
+  const more = replica ? neededOfReplica({ vendor, version }) : [];
   const places = engine === "xtrabackup" && isAtLeast(version, 8, 0) ? ["log_status"] : [];
   return [
-    ...global.map((name) => ({ name, on: EVERYTHING })),
-    ...(replica ? neededOfReplica({ vendor, version }) : []).map((name) => ({ name, on: EVERYTHING })),
+    ...[...new Set([...global, ...more])].map((name) => ({ name, on: EVERYTHING })),
     ...places.map((table) => ({ name: "SELECT", on: `performance_schema.${table}` })),
   ];
 }

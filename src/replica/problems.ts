@@ -35,7 +35,7 @@ export function logsElsewhere({ variables, datadir }: Pick<SourceFacts, "variabl
 export function sourceProblems(facts: SourceFacts, name: string): BackupError[] {
   const { variables, datadir } = facts;
   const refuse = (what: string, hint: string) =>
-    new BackupError("CONFIG_INVALID", `Cannot clone from "${name}": ${what}`, { hint });
+    new BackupError("CONFIG_INVALID", `Cannot clone the server of "${name}": ${what}`, { hint });
   const problems: BackupError[] = [];
   if (variables.get("log_bin") !== "ON") {
     problems.push(refuse("it writes no binary log", "Set log_bin in its option file, and restart it."));

@@ -200,7 +200,7 @@ export class ReplicaEnd {
   async finish({ signal }: CallOptions): Promise<void> {
     const path = this.#config().dropIn;
     await this.#host.write(`${path}.twindb-new`, this.#dropIn(false), { signal, mode: "644" });
-    await this.#host.run('mv -f -T -- "$1" "$2" && sync', [`${path}.twindb-new`, path], { signal });
+    await this.#host.run('mv -f -T -- "$1" "$2" && sync "$2"', [`${path}.twindb-new`, path], { signal });
     await this.#host.run(FORGET, [this.#state], { signal });
   }
 

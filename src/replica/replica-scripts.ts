@@ -40,7 +40,7 @@ export const BEGIN = [
   's=$1; d=$2; shift 3; for b in "$@"; do printf "%s\\n" "$b" >>"$s/logs" || exit 1; done',
   ': >"$s/list" && : >"$s/begun" || exit 1',
   // What was noted has to be there after a crash that left what is made next.
-  'sync; mkdir -p -m 750 -- "$d" || exit 1',
+  'sync "$s"/* "$s"; mkdir -p -m 750 -- "$d" || exit 1',
   `rm -rf -- "$d/${STAGING}" && mkdir -m 700 -- "$d/${STAGING}"`,
 ].join("; ");
 

@@ -88,14 +88,14 @@ async function requireSame(
     (await client.value("SELECT @@server_id")) === variables.get("server_id") &&
     (uuid === undefined || (await client.value("SELECT @@server_uuid")) === uuid);
   if (isSame) return;
-  throw new BackupError("USAGE", `Cannot replicate from "${host}:${port}": another server answers there`, {
+  throw new BackupError("USAGE", `Cannot follow "${host}:${port}": another server answers there`, {
     hint: "Name the source by an address under which the destination reaches it: --replication-host.",
   });
 }
 
 function refused(error: unknown, { name }: FarHost, { host, port, user }: ReplicationRequest): unknown {
   if (!(error instanceof BackupError)) return error;
-  const what = `Cannot replicate from "${host}:${port}" to "${name}": ${error.message}`;
+  const what = `Cannot follow "${host}:${port}" on "${name}": ${error.message}`;
   const hint =
     error.code === "NOT_PERMITTED"
       ? `Correct --replication-user and its password, or let "${user}" in from there.`

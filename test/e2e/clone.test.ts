@@ -1,9 +1,21 @@
 import { execFileSync } from "node:child_process";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Sandbox } from "../support/cli.ts";
-import { BACKUP_PASSWORD, type CloneWorld, DROP_IN, openCloneWorld, REPLICATION_PASSWORD } from "../support/cloning.ts";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { type Result, type RunOptions, Sandbox } from "../support/cli.ts";
+import {
+  BACKUP_PASSWORD,
+  type CloneWorld,
+  DROP_IN,
+  killing,
+  openCloneWorld,
+  REPLICATION_PASSWORD,
+  until,
+  watchCommandLines,
+} from "../support/cloning.ts";
 import { checksums } from "../support/servers/load.ts";
-import { hasMachines } from "../support/servers/machine.ts";
+import { hasMachines, type Machine } from "../support/servers/machine.ts";
 import { hasMariadb } from "../support/servers/mariadb.ts";
 
 const quoted = (text: string) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`;
@@ -57,13 +69,182 @@ describe.runIf(hasMachines() && hasMariadb())("clone mysql, MariaDB", () => {
     sandbox[Symbol.dispose]();
   });
 
-  test("a replica of a server under load: one command", async () => {
+  /** Run a clone that has to fail, and prove that it left both hosts as they were. */
+  async function failing(words: readonly string[] = [], options: RunOptions = {}): Promise<Result> {
+    const before = world.look();
+    const result = await world.clone(words, options);
+    expect(world.look()).toBe(before);
+    expect(world.source.sh("ls -A /var/lib")).not.toContain(".twindb");
+    expect(result.exitCode).not.toBe(0);
+    expect(result.stdout).toBe("");
+    for (const secret of [BACKUP_PASSWORD, REPLICATION_PASSWORD]) expect(result.stderr).not.toContain(secret);
+    return result;
+  }
+
+  /** The same, with something done to it once data arrives; the cable is slow meanwhile. */
+  async function failingMidway(disturb: (pid: number) => void): Promise<Result> {
+    const { source, destination } = world;
+    source.sh("tc qdisc add dev v0 root tbf rate 16mbit burst 64kb latency 400ms");
+    const staging = join(destination.root, "lib", "mysql", ".twindb-clone", "ibdata1");
+    let pid = 0;
+    let hasCome = false;
+    const disturbing = async () => {
+      while (!existsSync(staging)) await pause(20);
+      hasCome = true;
+      disturb(pid);
+    };
+    try {
+      const [result] = await Promise.all([failing([], { onStart: (started) => (pid = started) }), disturbing()]);
+      return result;
+    } finally {
+      expect(hasCome).toBe(true);
+      source.sh("tc qdisc del dev v0 root");
+    }
+  }
+
+  test("all that stands in the way is told at once, and nothing is touched", async () => {
+    const { destination } = world;
+    destination.sh("touch /var/lib/mysql/precious; mount --bind /dev/null /usr/bin/mbstream");
+    const result = await failing([], { env: { TWINDB_REPLICATION_PASSWORD: "wrong" } });
+    destination.sh("rm /var/lib/mysql/precious; umount /usr/bin/mbstream");
+    expect(result.stderr).toContain("3 things stand in the way");
+    expect(result.stderr).toContain('"/var/lib/mysql" is not empty, it holds precious');
+    expect(result.stderr).toContain("mbstream is not installed");
+    expect(result.stderr).toMatch(/Cannot follow "10\.231\.7\.1:3306" .*Access denied for user 'repl'/);
+  });
+
+  test("a host that shows another key is not trusted", async () => {
+    const known = readFileSync(sandbox.path("known_hosts"), "utf8");
+    const [first = "", second = ""] = known.split("\n");
+    const [, type = "", key = ""] = first.split(" ");
+    writeFileSync(sandbox.path("known_hosts"), `${first}\n${second.split(" ")[0]} ${type} ${key}\n`);
+    const result = await failing();
+    writeFileSync(sandbox.path("known_hosts"), known);
+    expect(result.exitCode).toBe(77);
+    expect(result.stderr).toMatch(/Cannot trust "root@10\.231\.7\.2:22": .* is not the one recorded/);
+  });
+
+  test("a password of replication that is wrong", async () => {
+    const result = await failing([], { env: { TWINDB_REPLICATION_PASSWORD: "wrong" } });
+    expect(result.exitCode).toBe(77);
+  });
+
+  test("a disk that is too small", async () => {
+    world.destination.sh("mount -t tmpfs -o size=8m,mode=750 none /var/lib/mysql");
+    const result = await failing();
+    world.destination.sh("umount /var/lib/mysql");
+    expect(result.exitCode).toBe(1);
+    expect(result.stderr).toMatch(/8\.0 MiB are free for "\/var\/lib\/mysql", \d+ MiB are needed/);
+  });
+
+  test("a server that runs there", async () => {
+    const { destination } = world;
+    destination.sh("mariadb-install-db --no-defaults --user=mysql --datadir=/var/lib/mysql --skip-test-db >/dev/null");
+    const own = "--no-defaults --user=mysql --socket=/run/mysqld/mysqld.sock --pid-file=/run/mysqld/mysqld.pid";
+    destination.sh(`setsid mariadbd ${own} </dev/null >/dev/null 2>&1 & ${until("[ -S /run/mysqld/mysqld.sock ]")}`);
+    const look = () =>
+      destination.sh("ls -lR /etc/mysql; ls -a /var/lib; ls -A /var/lib/mysql; cat /run/mysqld/mysqld.pid");
+    const before = look();
+    const result = await world.clone();
+    expect(look()).toBe(before);
+    destination.sh(
+      `kill $(cat /run/mysqld/mysqld.pid); ${until("[ ! -e /run/mysqld/mysqld.pid ]")}; rm -rf /var/lib/mysql/*`,
+    );
+    expect(result).toMatchObject({ exitCode: 2, stdout: "" });
+    expect(result.stderr).toMatch(/a server runs on "\/var\/lib\/mysql", with pid \d+/);
+  });
+
+  test("a privilege that is missing", async () => {
+    await world.sql(world.source, "REVOKE REPLICATION SLAVE ADMIN ON *.* FROM backup@localhost");
+    const result = await failing();
+    await world.sql(world.source, "GRANT REPLICATION SLAVE ADMIN ON *.* TO backup@localhost");
+    expect(result.exitCode).toBe(77);
+    expect(result.stderr).toContain("GRANT REPLICATION SLAVE ADMIN ON *.* TO 'backup'@'localhost'");
+  });
+
+  test("a server that cannot be started", async () => {
+    const result = await failing(["--start-command", "echo it is a bad day >&2; exit 3"]);
+    expect(result.exitCode).toBe(1);
+    expect(result.stderr).toContain("starting the server: Cannot start the server");
+    expect(result.stderr).toContain("it is a bad day");
+  });
+
+  test("a server that takes the id of its source from its command line", async () => {
+    const result = await failing(["--start-command", "/etc/start-server --server-id=11"]);
+    expect(result.exitCode).toBe(78);
+    expect(result.stderr).toContain("its server_id is 11, which the source or one of its replicas has");
+  });
+
+  test("a source whose server dies midway", async () => {
+    const result = await failingMidway(() => world.source.sh("kill -9 $(cat /run/mysqld/mysqld.pid)"));
+    await world.restart(world.source);
+    expect(result.exitCode).toBe(1);
+    expect(result.stderr).toContain("streaming the data: ");
+  });
+
+  test("a source whose tool is killed midway", async () => {
+    const result = await failingMidway(() => world.source.sh(killing("mariadb-backup --defaults-file")));
+    expect(result.exitCode).toBe(1);
+    expect(result.stderr).toContain("streaming the data: ");
+  });
+
+  test("a connection to the destination that is cut", async () => {
+    const result = await failingMidway(() => world.destination.sh(killing("sshd: root")));
+    expect(result.exitCode).toBe(69);
+    expect(result.stderr).toContain('Cannot keep the connection to "root@10.231.7.2:22"');
+  });
+
+  test("a clone that is asked to end", async () => {
+    const result = await failingMidway((pid) => process.kill(pid, "SIGTERM"));
+    expect(result.exitCode).toBe(143);
+  });
+
+  test("a replica of a server under load: one command, though a killed one left its traces", async () => {
+    const { source, destination, sql } = world;
+    const staging = join(destination.root, "lib", "mysql", ".twindb-clone", "ibdata1");
+    let pid = 0;
+    const killed = world.clone([], { onStart: (started) => (pid = started) });
+    while (!existsSync(staging)) await pause(20);
+    process.kill(pid, "SIGKILL");
+    expect(await killed).toMatchObject({ signal: "SIGKILL" });
+
     const writer = await world.startWriter();
     await writer.more(20);
+    const lines = watchCommandLines();
     const result = await world.clone(["--compress"]);
-    expect(result).toMatchObject({ exitCode: 0, stderr: "" });
-    expect(result.stdout).toMatch(/^10\.231\.7\.2 follows 10\.231\.7\.1: server_id \d+, \d seconds behind/);
+    const seen = lines.stop();
+    expect(result).toMatchObject({ exitCode: 0 });
+    expect(result.stderr).toMatch(
+      /^\S+ \S+ WARN\S*: removed what a killed clone had left on "root@10\.231\.7\.2:22"\n$/,
+    );
+    expect(result.stdout).toMatch(/^10\.231\.7\.2 follows 10\.231\.7\.1: server_id \d+, \d+ seconds behind/);
+    expect(seen).toContain("mariadb-backup");
+    for (const secret of ["r3pl", "b4ck"]) expect(seen).not.toContain(secret);
+
     await writer.more(20);
-    await writer.stop();
+    const last = await writer.stop();
+    await vi.waitUntil(async () => Number(await sql(destination, "SELECT MAX(id) FROM steady.log")) >= last, 20_000);
+    const of = async (machine: Machine) => checksums({ sql: (text) => sql(machine, text) });
+    expect(await of(destination)).toEqual(await of(source));
+    const status = await sql(destination, "SHOW SLAVE STATUS\\G");
+    expect(status).toMatch(/Slave_IO_Running: Yes\n\s*Slave_SQL_Running: Yes/);
+    expect(status).toMatch(/Using_Gtid: Slave_Pos/);
+    expect(await sql(destination, "SELECT @@read_only, @@event_scheduler, @@server_id <> 11")).toBe("1\tOFF\t1");
+    for (const file of ["my.cnf", "conf.d/server.cnf"]) {
+      expect(destination.sh(`cat /etc/mysql/${file}`)).toBe(source.sh(`cat /etc/mysql/${file}`));
+    }
+    expect(destination.sh(`cat ${DROP_IN}`)).toMatch(/\[mysqld\]\nserver_id = \d+\nread_only = ON\n/);
+    expect(destination.sh(`cat ${DROP_IN}`)).not.toContain("skip_slave_start");
+    expect(destination.sh("ls -A /var/lib /var/lib/mysql; stat -c '%a %U' /var/lib/mysql")).not.toMatch(
+      /twindb|xtrabackup|root/,
+    );
+    expect(source.sh("ls -A /var/lib")).not.toContain("twindb");
+
+    // It starts as a replica by itself from here on.
+    await world.restart(destination);
+    await vi.waitUntil(
+      async () => (await sql(destination, "SHOW SLAVE STATUS\\G")).includes("Slave_IO_Running: Yes"),
+      20_000,
+    );
   });
 });

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { chmodSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Result, RunOptions, Sandbox } from "./cli.ts";
@@ -34,6 +34,8 @@ export type CloneWorld = {
   /** Run the clone from the source's network. */
   readonly clone: (words?: readonly string[], options?: RunOptions) => Promise<Result>;
   readonly startWriter: () => Promise<Writer>;
+  /** End the server of a host, if it runs, and start it again. */
+  readonly restart: (machine: Machine) => Promise<void>;
   /** All that there is of the destination's data and config, and whether anything works on it. */
   readonly look: () => string;
   stop(): Promise<void>;
@@ -83,6 +85,11 @@ export async function openCloneWorld(options: CloneWorldOptions): Promise<CloneW
       });
     },
     startWriter: () => startWriter(writable(source, client, sql)),
+    restart: async (machine) => {
+      const pid = "/run/mysqld/mysqld.pid";
+      machine.sh(`if kill $(cat ${pid}) 2>/dev/null; then ${until(`[ ! -e ${pid} ]`)}; fi; /etc/start-server`);
+      await untilReady(() => sql(machine, "SELECT 1"));
+    },
     look: () =>
       destination.sh(
         `find /etc/mysql /var/lib ! -name server.log -printf "%p %y %m %u:%g %l\\n" | sort; cat /etc/mysql/my.cnf; for p in /proc/[0-9]*; do readlink $p/exe || :; done | grep -c -e mariadb -e mbstream -e ld-linux -e tar -e mysql || :`,
@@ -90,6 +97,36 @@ export async function openCloneWorld(options: CloneWorldOptions): Promise<CloneW
     stop: async () => {
       await source.stop();
       await destination.stop();
+    },
+  };
+}
+
+/** A script that waits, at most for half a minute, until a test is true. */
+export function until(test: string): string {
+  return `n=0; until ${test}; do n=$((n + 1)); [ $n -lt 300 ] || exit 1; sleep 0.1; done`;
+}
+
+/** A script that kills the processes of a host whose command line begins so. */
+export function killing(commandLine: string): string {
+  return `for p in /proc/[0-9]*; do case $(tr '\\0' ' ' <$p/cmdline) in "${commandLine}"*) kill -9 \${p#/proc/};; esac; done`;
+}
+
+/** Collect the command lines of all programs that run from now on until it is stopped. */
+export function watchCommandLines(): { stop(): string } {
+  const seen = new Set<string>();
+  const timer = setInterval(() => {
+    for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+      try {
+        seen.add(readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " "));
+      } catch {
+        // It ended between the two looks.
+      }
+    }
+  }, 20);
+  return {
+    stop: () => {
+      clearInterval(timer);
+      return [...seen].join("\n");
     },
   };
 }

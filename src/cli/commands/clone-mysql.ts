@@ -131,7 +131,7 @@ function targetOf(host: string, { ssh }: Config, { sshUser, sshKey, sshPort }: C
 function replicationOf(source: string, options: CloneMysqlOptions) {
   const host = options.replicationHost ?? source;
   if (/^(localhost|127\..*|::1)$/i.test(host)) {
-    throw new BackupError("USAGE", `Cannot replicate from "${host}": on the destination that name means itself`, {
+    throw new BackupError("USAGE", `Cannot follow "${host}": on the destination that name means itself`, {
       hint: "Name the source by an address under which the destination reaches it, or give that with --replication-host.",
     });
   }

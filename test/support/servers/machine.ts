@@ -158,7 +158,8 @@ function setUp(root: string, { name, mounts = {} }: MachineOptions): string {
     "mkdir -p /run/sshd && mkdir /run/mysqld && chown mysql /run/mysqld",
     `${SSHD} -f ${join(root, "sshd_config")} -E ${join(root, "sshd.log")}`,
     `touch ${join(root, "up")}`,
-    "exec sleep infinity",
+    // The first process has to take note of those that end without their parent.
+    "sleep infinity & while :; do wait; done",
   ].join("; ");
 }
 
