@@ -3,11 +3,13 @@ import type { Media } from "../domain/copy.ts";
 import { BackupError, EXIT_STATUS } from "../domain/errors.ts";
 import { INTERVALS, type Interval } from "../domain/interval.ts";
 import { keyProblem } from "../domain/key.ts";
+import { CLONE_OPTIONS } from "./clone-options.ts";
 import type { CloneMysqlOptions } from "./commands/clone-mysql.ts";
 import type { RestoreMysqlOptions } from "./commands/restore-mysql.ts";
 import type { VerifyMysqlOptions } from "./commands/verify-mysql.ts";
 import { secondsOf } from "./duration.ts";
 import { exitStatusOf } from "./exit-status.ts";
+import { type Globals, invocationOf } from "./globals.ts";
 import { abortOnSignals } from "./interruption.ts";
 import type { Invocation } from "./invocation.ts";
 import { Terminal } from "./terminal.ts";
@@ -20,13 +22,6 @@ const NO_COMMAND_STATUS = 255;
 const EXIT_HELP = `
 Exit status: 0 done, 1 failed, 2 usage, 65 damaged data, 66 no such copy, 69 unreachable, 75 another run holds the lock,
 77 not permitted, 78 config, 128+n ended by signal n.`;
-
-type Globals = {
-  readonly config: string;
-  readonly debug?: true;
-  readonly xtrabackupBinary?: string;
-  readonly xbstreamBinary?: string;
-};
 
 /** A command's own work. @returns the exit status. */
 type Work = (invocation: Invocation) => Promise<number>;
@@ -41,12 +36,6 @@ function duration(text: string): number {
   const value = secondsOf(text);
   if (value !== undefined) return value;
   throw new InvalidArgumentError(`"${text}" is no length of time, such as 90s, 15m, 1h or 7d.`);
-}
-
-function portNumber(text: string): number {
-  const value = Number(text);
-  if (/^\d{1,5}$/.test(text) && value > 0 && value < 65_536) return value;
-  throw new InvalidArgumentError(`"${text}" is no port, 1 to 65535.`);
 }
 
 function host(text: string): string {
@@ -226,37 +215,19 @@ const addCare: Add = (program, start) => {
 };
 
 const addClone: Add = (program, start) => {
-  const group = program.command("clone").description("make a server of another host a replica");
-  group
+  const command = program
+    .command("clone")
+    .description("make a server of another host a replica")
     .command("mysql")
-    .description("stream a running server to another host over SSH, start a server there, and have it follow the first")
+    .description("stream a running server to another host, start one there, and have it follow the first")
     .argument("<source>", "HOST or HOST:PORT of the running server")
-    .argument("<destination>", "HOST with an empty data directory and a stopped server")
-    .option("--replication-user <user>", "whom the replica logs in as", "repl")
-    .option("--replication-password-file <path>", "file with the password; or set TWINDB_REPLICATION_PASSWORD")
-    .option("--replication-password <password>", "the password; every user of this host can see it here")
-    .option("--replication-host <host>", "the source, as the destination knows it (default: SOURCE)")
-    .option("--compress", "have SSH compress the stream")
-    .option("--ssh-user <user>", "whom to log in as on both hosts (default: ssh_user of [ssh])")
-    .option("--ssh-key <path>", "the private key for it (default: ssh_key of [ssh])")
-    .option("--ssh-port <port>", "where their sshd listens (default: port of [ssh])", portNumber)
-    .option("--start-command <command>", "starts the destination's server (default: its systemd unit)")
-    .option("--stop-command <command>", "stops it, should the clone fail later on")
-    .option("--tls-ca <path>", "authority that vouches for the source; a path on the destination, like the next two")
-    .option("--tls-cert <path>", "certificate of the replica")
-    .option("--tls-key <path>", "its key")
-    .option("--tls-verify", "also require that the certificate of the source is for its name")
-    .addOption(
-      new Option("--timeout <time>", "how long the server may take to start, and then to catch up")
-        .argParser(duration)
-        .default(600, "10m"),
-    )
-    .option("--netcat-port <port>", "has no effect: nothing travels outside of SSH any more")
-    .action((source: string, destination: string, options: Omit<CloneMysqlOptions, "source" | "destination">) => {
-      start(async (invocation) =>
-        (await import("./commands/clone-mysql.ts")).cloneMysql({ ...options, source, destination }, invocation),
-      );
-    });
+    .argument("<destination>", "HOST with an empty data directory and a stopped server");
+  for (const each of CLONE_OPTIONS) command.option(...each);
+  command.action((source: string, destination: string, options: Omit<CloneMysqlOptions, "source" | "destination">) =>
+    start(async (invocation) =>
+      (await import("./commands/clone-mysql.ts")).cloneMysql({ ...options, source, destination }, invocation),
+    ),
+  );
 };
 
 const COMMANDS: ReadonlyMap<string, Add> = new Map([
@@ -294,12 +265,6 @@ function build(args: readonly string[], start: (work: Work) => void): Command {
     .addHelpText("after", EXIT_HELP);
   for (const add of partsFor(args)) add(program, start);
   return program;
-}
-
-function invocationOf(globals: Globals): Omit<Invocation, "terminal" | "signal"> {
-  const { config, debug, xtrabackupBinary, xbstreamBinary } = globals;
-  const binaries = { xtrabackup: xtrabackupBinary, xbstream: xbstreamBinary };
-  return { configPath: config, debug: debug === true, binaries };
 }
 
 async function perform(work: Work, globals: Globals): Promise<number> {

@@ -41,11 +41,15 @@ export function dropInText(
   server: ReplicaServer,
   { serverId, isFirst }: { readonly serverId: number; readonly isFirst: boolean },
 ): string {
-  const [major = 0, minor = 0, patch = 0] = versionNumbers(server.version);
   const isMysql = server.vendor !== "mariadb";
-  const isRenamed = isMysql && (major > 8 || (major === 8 && (minor > 0 || patch >= 26)));
-  const first = [isRenamed ? "skip_replica_start" : "skip_slave_start"];
-  const forGood = isMysql && (major > 5 || minor >= 7) ? ["super_read_only = ON"] : [];
+  const version = Number(
+    versionNumbers(server.version)
+      .slice(0, 3)
+      .map((part) => String(part).padStart(3, "0"))
+      .join(""),
+  );
+  const first = [isMysql && version >= 8_000_026 ? "skip_replica_start" : "skip_slave_start"];
+  const forGood = isMysql && version >= 5_007_008 ? ["super_read_only = ON"] : [];
   return [
     "# Made by twindb-backup clone: what this server has of its own. The other files are those of its source.",
     "[mysqld]",

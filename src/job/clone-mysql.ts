@@ -1,7 +1,7 @@
 import { BackupError } from "../domain/errors.ts";
 import { freeServerId } from "../domain/replica-config.ts";
 import type { FollowedSource, StartPoint } from "../domain/replication.ts";
-import { into, run } from "../lib/command.ts";
+import { CommandError, into, run } from "../lib/command.ts";
 import { FarHost } from "../lib/far-host.ts";
 import type { Log } from "../lib/log.ts";
 import type { SshTarget } from "../lib/ssh-target.ts";
@@ -75,7 +75,7 @@ async function copyData(clone: Clone, checked: Checked, replica: ReplicaEnd): Pr
       const { compress, parallel, log } = clone;
       const server = { login: clone.login, port: clone.source.port };
       const stream = await source.stream({ server, facts, engine, parallel, compress, log }, { signal });
-      return await transfer(clone, { checked, replica, stream });
+      return transfer(clone, { checked, replica, stream });
     });
     await atStep(clone, "preparing the data", () => replica.prepare({ signal }));
     return start;
@@ -104,16 +104,17 @@ async function transfer(clone: Clone, { checked, replica, stream }: Transfer): P
     await into(content, unpack, { signal, idleSeconds });
   } catch (error) {
     signal.throwIfAborted();
-    const explained = destination.explain(source.explain(error, stream.command), unpack);
-    const said =
-      explained instanceof BackupError && explained.cause instanceof Error
-        ? String(Reflect.get(explained.cause, "stderrTail") ?? "")
-        : "";
-    const hint = engine === "clone" ? undefined : engine.hintFor(said);
-    if (hint === undefined || !(explained instanceof BackupError)) throw explained;
-    throw new BackupError(explained.code, explained.message, { hint, cause: explained });
+    const tool = engine === "clone" ? "tar" : engine.name;
+    throw advised(destination.explain(source.explain(error, stream.command, tool), unpack, "what unpacks"), engine);
   }
-  return await stream.end(stderr);
+  return stream.end(stderr);
+}
+
+/** With what to do, where the tool of the source said something that is known. */
+function advised(error: unknown, engine: Checked["engine"]): unknown {
+  if (engine === "clone" || !(error instanceof BackupError) || !(error.cause instanceof CommandError)) return error;
+  const hint = engine.hintFor(error.cause.stderrTail);
+  return hint === undefined ? error : new BackupError(error.code, error.message, { hint, cause: error });
 }
 
 type Starting = {
@@ -129,7 +130,7 @@ async function startReplica(clone: Clone, { checked, replica, serverId, start }:
   const { facts, followed: source } = checked;
   await atStep(clone, "putting data and config in place", () => replica.place({ signal }));
   await atStep(clone, "starting the server", () => replica.start({ signal }));
-  return await atStep(clone, "setting up replication", async () => {
+  return atStep(clone, "setting up replication", async () => {
     await using client = await replica.openClient({ signal });
     await checkStarted(client, { facts, serverId });
     const { password } = clone.replication;

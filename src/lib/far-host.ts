@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import { BackupError } from "../domain/errors.ts";
-import { type Command, into, text } from "./command.ts";
+import { type Command, CommandError, into, text } from "./command.ts";
 import { shellCommand, shellQuote } from "./shell-quote.ts";
 import { type Answer, type FarAddress, SshSession } from "./ssh.ts";
 import { programFailure, sshProgram } from "./ssh-program.ts";
@@ -48,7 +48,7 @@ export class FarHost implements AsyncDisposable {
 
   /** Run a script of one line as root; `$1`, `$2`… are the arguments. It reads nothing. */
   async ask(script: string, args: readonly string[], { signal }: CallOptions): Promise<Answer> {
-    return await this.#session.exec(this.#line(script, args), { signal });
+    return this.#session.exec(this.#line(script, args), { signal });
   }
 
   /**
@@ -58,10 +58,10 @@ export class FarHost implements AsyncDisposable {
   async run(script: string, args: readonly string[], { signal }: CallOptions): Promise<string> {
     const { status, stdout, stderr } = await this.ask(script, args, { signal });
     if (status === 0) return stdout;
-    const said = stderr.trim().split("\n").slice(-LAST_WORDS).join(" / ").slice(0, 600);
+    const said = lastWords(stderr);
     const end = status === null ? "a signal ended it" : `it ended with status ${status}`;
     throw new BackupError(
-      /No space left on device|quota exceeded/i.test(said) ? "NO_SPACE" : "PROGRAM_FAILED",
+      isFull(said) ? "NO_SPACE" : "PROGRAM_FAILED",
       `Cannot run "${shortened(script)}" on "${this.name}": ${said === "" ? end : said}`,
     );
   }
@@ -71,9 +71,15 @@ export class FarHost implements AsyncDisposable {
     return sshProgram(this.#session.target, this.#line(script, args), options);
   }
 
-  /** What went wrong when `error` is the failure of that very program. */
-  explain(error: unknown, program: Command): unknown {
-    return programFailure(error, program, this.#session.target);
+  /** What went wrong when `error` is the failure of that very program; `what` is what it ran. */
+  explain(error: unknown, program: Command, what = "a script"): unknown {
+    if (!(error instanceof CommandError) || error.command !== program) return error;
+    const { exitCode: status, stderrTail } = error;
+    if (status === null || status === 255) return programFailure(error, program, this.#session.target);
+    const said = lastWords(stderrTail);
+    const end = status > 128 ? `it was ended by signal ${status - 128}` : `it exited with status ${status}`;
+    const whole = `Cannot run "${what}" on "${this.name}": ${end}${said === "" ? "" : `: ${said}`}`;
+    return new BackupError(isFull(said) ? "NO_SPACE" : "PROGRAM_FAILED", whole, { cause: error });
   }
 
   /** Write a file, which only root may read; what it holds is seen by nobody. `mode` is octal. */
@@ -132,6 +138,14 @@ export class FarHost implements AsyncDisposable {
       hint: `Have them print nothing where no terminal is: ssh ${shellQuote(this.name.replace(/:\d+$/, ""))} true.`,
     });
   }
+}
+
+function lastWords(stderr: string): string {
+  return stderr.trim().split("\n").slice(-LAST_WORDS).join(" / ").slice(0, 600);
+}
+
+function isFull(said: string): boolean {
+  return /No space left on device|quota exceeded|Errcode: 28\b/i.test(said);
 }
 
 function shortened(script: string): string {

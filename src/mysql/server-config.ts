@@ -14,7 +14,7 @@ const MAX_DEPTH = 10;
 const LIMIT_BYTES = 1024 * 1024;
 
 /** Where config files are read; what it throws has the code of a system error. */
-export interface ConfigReader {
+interface ConfigReader {
   /** @throws {Error} with the code ENOENT for a file that is not there. */
   text(path: string): Promise<string>;
   /** Paths of the files that `!includedir` reads, in its order. */

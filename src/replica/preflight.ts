@@ -80,12 +80,17 @@ export async function checkClone(request: CloneRequest, hosts: AsyncDisposableSt
   const names = `"${request.source.target.host}" to "${request.destination.target.host}"`;
   const problem = together(problems.found, `clone ${names}`);
   if (problem !== undefined) throw problem;
-  if (!source || !destination || !ofSource?.engine || !ofReplica?.restorer || !ofReplica.followed) {
-    throw new TypeError("a check failed without a problem");
-  }
-  const { facts, config, engine } = ofSource;
-  const { replica, restorer, followed } = ofReplica;
-  return { source, destination, facts, config, engine, replica, restorer, followed };
+  return complete({ source, destination, ...ofSource, ...ofReplica });
+}
+
+type Partly = { readonly [Name in keyof Checked]?: Checked[Name] | undefined };
+
+/** Where nothing stands in the way, nothing is missing. */
+function complete(checked: Partly): Checked {
+  const missing = Object.entries(checked).filter(([, value]) => value === undefined);
+  if (missing.length > 0)
+    throw new TypeError(`a check failed without a problem: ${missing.map(([name]) => name).join(", ")}`);
+  return checked as Checked;
 }
 
 async function checkSource(request: CloneRequest, host: FarHost, problems: Problems) {

@@ -38,7 +38,7 @@ const NOT_DATA = [
 const POLL_MS = 250;
 
 /** Where a host notes what a clone makes for a data directory. */
-export function stateDirectory(datadir: string): string {
+function stateDirectory(datadir: string): string {
   return `${STATE_PARENT}/clone-${createHash("sha256").update(datadir).digest("hex").slice(0, 12)}`;
 }
 
@@ -158,7 +158,7 @@ export class ReplicaEnd {
     };
     await text(program, { signal, onFinish }).catch((error: unknown) => {
       signal.throwIfAborted();
-      throw this.#host.explain(error, program);
+      throw this.#host.explain(error, program, `${step.file} --prepare`);
     });
     restorer.checkPrepared({ stderr, files: await this.#checkpoints(signal) });
   }

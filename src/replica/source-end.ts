@@ -24,7 +24,7 @@ export type SourceFacts = ServerFacts & {
 };
 
 /** A config file of the source: its text, and `MODE USER GROUP`. */
-export type ConfigFile = { readonly text: string; readonly owner: string };
+type ConfigFile = { readonly text: string; readonly owner: string };
 
 /** The config files of the source, in the order they are read, and those that it begins with. */
 export type SourceConfig = { readonly roots: readonly string[]; readonly files: ReadonlyMap<string, ConfigFile> };
@@ -133,8 +133,11 @@ const PREFIX = ".twindb-clone-";
 const REMOVE =
   'for d in "$@"; do for s in TERM KILL; do for p in "$d"/pid-*; do [ -e "$p" ] || continue; g=$(cat "$p"); [ -n "$g" ] && kill -s $s -- "-$g" 2>/dev/null && sleep 1; done; done; rm -rf -- "$d"; done; :';
 
-/** Notes the group of a program that is about to run, so that it can be ended. `$1` is the file. */
-export const NOTED = 'cut -d" " -f5 "/proc/$$/stat" >"$1" || exit 1; shift; exec "$@"';
+/**
+ * Notes the group of a program, so that it can be ended, and runs it. `$1` is the file. The shell stays: of a program that a signal ended ssh
+ * would say the same as of a lost connection.
+ */
+export const NOTED = 'cut -d" " -f5 "/proc/$$/stat" >"$1" || exit 1; shift; "$@"; exit $?';
 
 /** Remove what killed runs of this machine left beside the data of a source. */
 async function sweep(host: FarHost, place: string, { signal }: CallOptions): Promise<void> {

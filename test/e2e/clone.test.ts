@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -19,6 +19,12 @@ import { hasMachines, type Machine } from "../support/servers/machine.ts";
 import { hasMariadb } from "../support/servers/mariadb.ts";
 
 const quoted = (text: string) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`;
+
+/** Whether a part of the stream was unpacked there. */
+function hasData({ root }: Machine): boolean {
+  const staging = join(root, "lib", "mysql", ".twindb-clone");
+  return existsSync(staging) && readdirSync(staging).length > 0;
+}
 
 const MARIADB_USERS = `
 CREATE USER backup@localhost IDENTIFIED BY ${quoted(BACKUP_PASSWORD)};
@@ -84,12 +90,11 @@ describe.runIf(hasMachines() && hasMariadb())("clone mysql, MariaDB", () => {
   /** The same, with something done to it once data arrives; the cable is slow meanwhile. */
   async function failingMidway(disturb: (pid: number) => void): Promise<Result> {
     const { source, destination } = world;
-    source.sh("tc qdisc add dev v0 root tbf rate 16mbit burst 64kb latency 400ms");
-    const staging = join(destination.root, "lib", "mysql", ".twindb-clone", "ibdata1");
+    source.sh("tc qdisc add dev v0 root tbf rate 60mbit burst 256kb latency 400ms");
     let pid = 0;
     let hasCome = false;
     const disturbing = async () => {
-      while (!existsSync(staging)) await pause(20);
+      while (!hasData(destination)) await pause(20);
       hasCome = true;
       disturb(pid);
     };
@@ -185,7 +190,7 @@ describe.runIf(hasMachines() && hasMariadb())("clone mysql, MariaDB", () => {
   test("a source whose tool is killed midway", async () => {
     const result = await failingMidway(() => world.source.sh(killing("mariadb-backup --defaults-file")));
     expect(result.exitCode).toBe(1);
-    expect(result.stderr).toContain("streaming the data: ");
+    expect(result.stderr).toContain('Cannot run "mariadb-backup" on "root@10.231.7.1:22": it was ended by signal 9');
   });
 
   test("a connection to the destination that is cut", async () => {
@@ -201,10 +206,9 @@ describe.runIf(hasMachines() && hasMariadb())("clone mysql, MariaDB", () => {
 
   test("a replica of a server under load: one command, though a killed one left its traces", async () => {
     const { source, destination, sql } = world;
-    const staging = join(destination.root, "lib", "mysql", ".twindb-clone", "ibdata1");
     let pid = 0;
     const killed = world.clone([], { onStart: (started) => (pid = started) });
-    while (!existsSync(staging)) await pause(20);
+    while (!hasData(destination)) await pause(20);
     process.kill(pid, "SIGKILL");
     expect(await killed).toMatchObject({ signal: "SIGKILL" });
 

@@ -8,6 +8,7 @@ import { cloneMysql as clone } from "../../job/clone-mysql.ts";
 import type { SshTarget } from "../../lib/ssh-target.ts";
 import { type LoginOptions, readDefaultsFile } from "../../mysql/defaults-file.ts";
 import { openContext } from "../context.ts";
+import { secondsOf } from "../duration.ts";
 import type { Invocation } from "../invocation.ts";
 import { mysqlBinaries } from "../mysql-reading.ts";
 import { progressOn } from "../progress.ts";
@@ -24,14 +25,14 @@ export type CloneMysqlOptions = {
   readonly compress?: true;
   readonly sshUser?: string;
   readonly sshKey?: string;
-  readonly sshPort?: number;
+  readonly sshPort?: string;
   readonly startCommand?: string;
   readonly stopCommand?: string;
   readonly tlsCa?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly tlsVerify?: true;
-  readonly timeout: number;
+  readonly timeout: string;
 };
 
 /** The password, where it is in no file. */
@@ -57,7 +58,7 @@ export async function cloneMysql(options: CloneMysqlOptions, invocation: Invocat
     engine: mysql.engine,
     binaries: { tool: binaries.xtrabackup, extractor: binaries.xbstream },
     commands: { start: options.startCommand, stop: options.stopCommand },
-    timeoutSeconds: options.timeout,
+    timeoutSeconds: timeoutOf(options),
     idleSeconds: config.run.idleSeconds,
     compress: options.compress === true,
     parallel: mysql.parallel,
@@ -72,6 +73,14 @@ export async function cloneMysql(options: CloneMysqlOptions, invocation: Invocat
     `${destination.host} follows ${source.host}: server_id ${serverId}, ${secondsBehind} seconds behind, ${how}`,
   );
   return 0;
+}
+
+function timeoutOf({ timeout }: CloneMysqlOptions): number {
+  const value = secondsOf(timeout);
+  if (value !== undefined) return value;
+  throw new BackupError("USAGE", `Cannot wait for "${timeout}": it is no length of time`, {
+    hint: "Give --timeout such as 90s, 15m or 1h.",
+  });
 }
 
 function progressTo({ terminal }: Invocation): (what: string, bytes: number) => void {
@@ -120,7 +129,7 @@ function targetOf(host: string, { ssh }: Config, { sshUser, sshKey, sshPort }: C
   const { knownHostsFile, hostKeys } = ssh;
   return {
     host,
-    port: sshPort ?? ssh.port,
+    port: sshPort === undefined ? ssh.port : Number(sshPort),
     user: sshUser ?? ssh.user,
     keyFile: sshKey ?? ssh.keyFile,
     knownHostsFile,

@@ -36,7 +36,7 @@ test.each([
   ["oracle", "8.0.25", "skip_slave_start", "super_read_only = ON"],
   ["oracle", "8.0.26", "skip_replica_start", "super_read_only = ON"],
   ["oracle", "9.7.4", "skip_replica_start", "super_read_only = ON"],
-] as const)("dropInText() of %s %s", (vendor, version, first, forGood) => {
+] as const)("dropInText() of %s %s", (...[vendor, version, first, forGood]) => {
   const lines = (isFirst: boolean) => dropInText({ vendor, version }, { serverId: 77, isFirst }).trimEnd().split("\n");
   const common = ["[mysqld]", "server_id = 77", "read_only = ON"];
   expect(lines(true)).toEqual(expect.arrayContaining([...common, "event_scheduler = OFF", first]));
