@@ -17,8 +17,12 @@ import {
 import { checksums } from "../support/servers/load.ts";
 import { hasMachines, type Machine } from "../support/servers/machine.ts";
 import { hasMariadb } from "../support/servers/mariadb.ts";
+import { hasMysql, MYSQL_BIN } from "../support/servers/mysql.ts";
 
 const quoted = (text: string) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`;
+
+/** In the one row that shows how replication goes: what reads, and what applies. */
+const BOTH_RUN = "\tYes\tYes\t";
 
 /** Whether a part of the stream was unpacked there. */
 function hasData({ root }: Machine): boolean {
@@ -44,6 +48,8 @@ describe.runIf(hasMachines() && hasMariadb())("clone mysql, MariaDB", () => {
     world = await openCloneWorld({
       sandbox,
       client: "mariadb",
+      hasUnit: true,
+      machine: { path: "/etc/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
       server: "mariadbd",
       users: MARIADB_USERS,
       lines: [
@@ -230,9 +236,9 @@ describe.runIf(hasMachines() && hasMariadb())("clone mysql, MariaDB", () => {
     await vi.waitUntil(async () => Number(await sql(destination, "SELECT MAX(id) FROM steady.log")) >= last, 20_000);
     const of = async (machine: Machine) => checksums({ sql: (text) => sql(machine, text) });
     expect(await of(destination)).toEqual(await of(source));
-    const status = await sql(destination, "SHOW SLAVE STATUS\\G");
-    expect(status).toMatch(/Slave_IO_Running: Yes\n\s*Slave_SQL_Running: Yes/);
-    expect(status).toMatch(/Using_Gtid: Slave_Pos/);
+    const status = await sql(destination, "SHOW SLAVE STATUS");
+    expect(status).toContain(BOTH_RUN);
+    expect(status).toContain("\tSlave_Pos\t");
     expect(await sql(destination, "SELECT @@read_only, @@event_scheduler, @@server_id <> 11")).toBe("1\tOFF\t1");
     for (const file of ["my.cnf", "conf.d/server.cnf"]) {
       expect(destination.sh(`cat /etc/mysql/${file}`)).toBe(source.sh(`cat /etc/mysql/${file}`));
@@ -246,9 +252,94 @@ describe.runIf(hasMachines() && hasMariadb())("clone mysql, MariaDB", () => {
 
     // It starts as a replica by itself from here on.
     await world.restart(destination);
-    await vi.waitUntil(
-      async () => (await sql(destination, "SHOW SLAVE STATUS\\G")).includes("Slave_IO_Running: Yes"),
-      20_000,
+    await vi.waitUntil(async () => (await sql(destination, "SHOW SLAVE STATUS")).includes(BOTH_RUN), 20_000);
+  });
+});
+
+const MYSQL_USERS = `
+CREATE USER backup@localhost IDENTIFIED BY ${quoted(BACKUP_PASSWORD)};
+GRANT BACKUP_ADMIN, REPLICATION CLIENT, REPLICATION SLAVE, REPLICATION_SLAVE_ADMIN, SYSTEM_VARIABLES_ADMIN, RELOAD ON *.* TO backup@localhost;
+GRANT INSERT, DELETE ON mysql.plugin TO backup@localhost;
+CREATE USER repl@'10.231.7.%' IDENTIFIED BY ${quoted(REPLICATION_PASSWORD)};
+GRANT REPLICATION SLAVE ON *.* TO repl@'10.231.7.%';
+CREATE DATABASE shop; USE shop;
+CREATE TABLE item (id INT PRIMARY KEY, body VARBINARY(700));
+SET SESSION cte_max_recursion_depth = 10000;
+INSERT INTO item WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < 5000) SELECT id, RANDOM_BYTES(700) FROM n;
+`;
+
+describe.runIf(hasMachines() && hasMysql())("clone mysql, MySQL", () => {
+  const sandbox = new Sandbox();
+  let world: CloneWorld;
+
+  beforeAll(async () => {
+    world = await openCloneWorld({
+      sandbox,
+      client: "/opt/bin/mysql",
+      server: "/opt/bin/mysqld",
+      users: MYSQL_USERS,
+      lines: [
+        "server_id = 21",
+        "log_bin = binlog",
+        "bind-address = *",
+        "gtid_mode = ON",
+        "enforce_gtid_consistency = ON",
+        "mysqlx = OFF",
+        'secure_file_priv = ""',
+        "pid-file = /run/mysqld/mysqld.pid",
+        "socket = /run/mysqld/mysqld.sock",
+        "innodb_buffer_pool_size = 24M",
+        "innodb_redo_log_capacity = 16M",
+      ],
+      initialise: (datadir) => {
+        const args = ["--user=root", `--datadir=${datadir}`, "--mysqlx=OFF", "--innodb-redo-log-capacity=16M"];
+        const server = join(MYSQL_BIN, "mysqld");
+        execFileSync(server, ["--no-defaults", "--initialize-insecure", ...args], { stdio: "pipe" });
+      },
+      // Where the user of the server can go, too.
+      machine: { mounts: { "/opt": join(MYSQL_BIN, "..") }, path: "/opt/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+    });
+  });
+
+  afterAll(async () => {
+    await world?.stop();
+    sandbox[Symbol.dispose]();
+  });
+
+  test("a server that cannot be started leaves no clone on either host", async () => {
+    const before = world.look();
+    const result = await world.clone(["--start-command", "exit 3"]);
+    expect(world.look()).toBe(before);
+    expect(world.source.sh("ls -A /var/lib")).not.toContain(".twindb");
+    expect(result.exitCode).toBe(1);
+    expect(result.stderr).toContain('Cannot start the server on "root@10.231.7.2:22" by "exit 3"');
+  });
+
+  test("a replica of a server under load, by the server's own CLONE", async () => {
+    const { source, destination, sql } = world;
+    const writer = await world.startWriter();
+    await writer.more(20);
+    const result = await world.clone();
+    expect(result).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(result.stdout).toMatch(
+      /^10\.231\.7\.2 follows 10\.231\.7\.1: server_id \d+, \d+ seconds behind, encrypted$/m,
     );
+    await writer.more(20);
+    const last = await writer.stop();
+    await vi.waitUntil(async () => Number(await sql(destination, "SELECT MAX(id) FROM steady.log")) >= last, 20_000);
+    const of = async (machine: Machine) => checksums({ sql: (text) => sql(machine, text) });
+    expect(await of(destination)).toEqual(await of(source));
+    expect(await sql(destination, "SHOW REPLICA STATUS")).toContain(BOTH_RUN);
+    const automatic = "SELECT auto_position FROM performance_schema.replication_connection_configuration";
+    expect(await sql(destination, automatic)).toBe("1");
+    const settings = "SELECT @@read_only, @@super_read_only, @@event_scheduler, @@server_id <> 21";
+    expect(await sql(destination, settings)).toBe("1\t1\tOFF\t1");
+    expect(source.sh("ls -A /var/lib")).not.toContain("twindb");
+    expect(destination.sh("ls -A /var/lib /var/lib/mysql; cat /etc/mysql/conf.d/*")).not.toMatch(
+      /twindb-clone|skip_replica/,
+    );
+
+    await world.restart(destination);
+    await vi.waitUntil(async () => (await sql(destination, "SHOW REPLICA STATUS")).includes(BOTH_RUN), 20_000);
   });
 });

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { chmodSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Result, RunOptions, Sandbox } from "./cli.ts";
@@ -17,6 +17,8 @@ export type CloneWorldOptions = {
   /** Statements that let the users of the backup and of replication in. */
   readonly users: string;
   readonly machine?: Pick<MachineOptions, "mounts" | "path">;
+  /** The destination has a unit for its server, or what looks like one: no systemd runs in the hosts. */
+  readonly hasUnit?: boolean;
 };
 
 export const BACKUP_PASSWORD = `b4ck"up\\ s#cret`;
@@ -57,11 +59,14 @@ export async function openCloneWorld(options: CloneWorldOptions): Promise<CloneW
     writeFileSync(join(root, "etc", "start-server"), script, { mode: 0o755 });
     chmodSync(join(root, "etc", "start-server"), 0o755);
   }
+  if (options.hasUnit === true) layUnit(destination);
   options.initialise(join(source.root, "lib", "mysql"));
   source.sh("chown -R mysql: /var/lib/mysql; /etc/start-server");
   destination.sh("mkdir -m 750 /var/lib/mysql; chown mysql: /var/lib/mysql");
   const sql = (machine: Machine, text: string) => runClient([...machine.inside, client], text);
-  await untilReady(() => sql(source, "SELECT 1"));
+  await untilReady(() => sql(source, "SELECT 1")).catch((cause: unknown) => {
+    throw new Error(source.sh("tail -n 20 /var/lib/server.log"), { cause });
+  });
   await sql(source, options.users);
   configure(sandbox, [source, destination]);
   return {
@@ -70,15 +75,9 @@ export async function openCloneWorld(options: CloneWorldOptions): Promise<CloneW
     sql,
     clone: (words = [], run = {}) => {
       const { env, ...rest } = run;
-      const all = [
-        "clone",
-        "mysql",
-        ...(words.includes("--") ? [] : [source.address, destination.address]),
-        ...words.filter((word) => word !== "--"),
-      ];
-      const start = all.includes("--start-command") ? [] : ["--start-command", "/etc/start-server"];
-      const stop = all.includes("--stop-command") ? [] : ["--stop-command", "kill $(cat /run/mysqld/mysqld.pid)"];
-      return sandbox.run([...all, ...start, ...stop], {
+      const isGiven = options.hasUnit === true || words.includes("--start-command");
+      const commands = isGiven ? [] : ["--start-command", "/etc/start-server", "--stop-command", STOP];
+      return sandbox.run(["clone", "mysql", source.address, destination.address, ...words, ...commands], {
         wrapper: ["nsenter", "-t", String(source.pid), "-n", "--"],
         env: { TWINDB_REPLICATION_PASSWORD: REPLICATION_PASSWORD, ...env },
         ...rest,
@@ -131,6 +130,24 @@ export function watchCommandLines(): { stop(): string } {
   };
 }
 
+const STOP = "kill $(cat /run/mysqld/mysqld.pid)";
+
+/** What answers as systemd does where it runs: a unit `mariadb`, of which `start` returns when the server answers. */
+function layUnit({ root }: Machine): void {
+  const started = until("[ -S /run/mysqld/mysqld.sock ]");
+  const lines = [
+    "#!/bin/sh",
+    'case "$1 ${2%.service}" in',
+    '"cat mariadb") exit 0;;',
+    `"start mariadb") /etc/start-server; ${started}; exit 0;;`,
+    `"stop mariadb") ${STOP}; exit 0;;`,
+    "esac; exit 1",
+    "",
+  ];
+  mkdirSync(join(root, "etc", "bin"));
+  writeFileSync(join(root, "etc", "bin", "systemctl"), lines.join("\n"), { mode: 0o755 });
+}
+
 /** What the load needs of a database; its client runs on that host. */
 function writable(machine: Machine, client: string, sql: CloneWorld["sql"]): Database {
   const wrapper = join(machine.root, "client");
@@ -152,7 +169,7 @@ function configure(sandbox: Sandbox, machines: readonly [Machine, Machine]): voi
 }
 
 async function untilReady(ask: () => Promise<string>): Promise<void> {
-  for (let tries = 0; tries < 300; tries += 1) {
+  for (let tries = 0; tries < 150; tries += 1) {
     if ((await ask().catch(() => "")) === "1") return;
     await pause(100);
   }
