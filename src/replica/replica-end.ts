@@ -11,9 +11,10 @@ import { isLeftover, ownedName } from "../lib/owned-name.ts";
 import type { OpenedClient } from "../mysql/client.ts";
 import { wordsOf } from "../mysql/server-words.ts";
 import { type FarServer, openFarClient } from "./far-server.ts";
+import { NOTED } from "./noted.ts";
 import { logsElsewhere, type ReplicaFacts } from "./problems.ts";
 import { BEGIN, FORGET, GIVE, LOOK, PLACE, PUT_CONFIG, STAGING, START, STATE_PARENT, UNDO } from "./replica-scripts.ts";
-import { NOTED, type SourceConfig, type SourceFacts } from "./source-end.ts";
+import { type SourceConfig, type SourceFacts } from "./source-end.ts";
 
 type CallOptions = { readonly signal: AbortSignal };
 
@@ -90,7 +91,7 @@ export async function removeLeftovers(
       },
     );
   }
-  await host.run(UNDO, [state, datadir, stopCommand(facts, stop) ?? ""], { signal });
+  await host.run(UNDO, [state, datadir, owner, stopCommand(facts, stop) ?? ""], { signal });
   return true;
 }
 
@@ -119,6 +120,7 @@ export class ReplicaEnd {
   readonly #plan: ReplicaPlan;
   readonly #state: string;
   readonly #datadir: string;
+  readonly #owner = ownedName(OWNER);
 
   private constructor(host: FarHost, plan: ReplicaPlan) {
     this.#host = host;
@@ -133,7 +135,7 @@ export class ReplicaEnd {
   }
 
   async begin(options: CallOptions): Promise<void> {
-    const args = [this.#state, this.#datadir, ownedName(OWNER), ...logsElsewhere(this.#plan.source)];
+    const args = [this.#state, this.#datadir, this.#owner, ...logsElsewhere(this.#plan.source)];
     await this.#host.run(BEGIN, args, options);
   }
 
@@ -207,7 +209,7 @@ export class ReplicaEnd {
   /** Remove all that was made, by a connection that may be another one. */
   async remove(host: FarHost, { signal }: CallOptions): Promise<void> {
     const stop = stopCommand(this.#plan.facts, this.#plan.commands.stop) ?? "";
-    await host.run(UNDO, [this.#state, this.#datadir, stop], { signal });
+    await host.run(UNDO, [this.#state, this.#datadir, this.#owner, stop], { signal });
   }
 
   get #staging(): string {

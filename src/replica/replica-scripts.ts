@@ -1,3 +1,5 @@
+import { END_NOTED } from "./noted.ts";
+
 /**
  * What is run on the host of a replica: scripts of one line for a POSIX shell, as root. All that a clone makes there is noted in a state
  * directory before it is made, so that `UNDO` can remove it, also after a run of ours was killed.
@@ -34,21 +36,24 @@ export const LOOK = [
 
 /** Note that a clone begins. `$1` state directory, `$2` data directory, `$3` who, then the base names of logs that lie elsewhere. */
 export const BEGIN = [
-  `mkdir -p -m 755 ${STATE_PARENT} && mkdir -m 700 -- "$1" || exit 1`,
-  'printf %s "$3" >"$1/owner" || exit 1',
-  'if [ -d "$2" ]; then stat -c "%u:%g %a" -- "$2" >"$1/datadir"; else echo new >"$1/datadir"; fi || exit 1',
+  `umask 022; mkdir -p ${STATE_PARENT} || exit 1; umask 077; n="$1.$$"; mkdir -- "$n" && printf %s "$3" >"$n/owner" || exit 1`,
+  'if [ -d "$2" ]; then stat -c "%u:%g %a" -- "$2" >"$n/datadir"; else echo new >"$n/datadir"; fi || exit 1',
+  // Whole or not at all, and only where no other clone was faster.
+  'mv -T -- "$n" "$1" || { rm -rf -- "$n"; exit 1; }',
   's=$1; d=$2; shift 3; for b in "$@"; do printf "%s\\n" "$b" >>"$s/logs" || exit 1; done',
+  // From here on what lies in the data directory is ours.
+  `if [ -n "$(ls -A -- "$d" 2>/dev/null | grep -v -x -e lost+found -e '${STAGING}')" ]; then echo "$d is not empty" >&2; exit 1; fi`,
   ': >"$s/list" && : >"$s/begun" || exit 1',
   // What was noted has to be there after a crash that left what is made next.
   'sync "$s"/* "$s"; mkdir -p -m 750 -- "$d" || exit 1',
   `rm -rf -- "$d/${STAGING}" && mkdir -m 700 -- "$d/${STAGING}"`,
 ].join("; ");
 
-/** Remove all that a clone made. `$1` state directory, `$2` data directory, `$3` command that stops the server, or nothing. */
+/** Remove all that a clone made. `$1` state directory, `$2` data directory, `$3` whose clone, `$4` command that stops the server, or nothing. */
 export const UNDO = [
-  `${SERVERS}[ -d "$1" ] || exit 0; cd /`,
-  'for s in TERM KILL; do for p in "$1"/pid-*; do [ -e "$p" ] || continue; g=$(cat "$p"); if [ -n "$g" ] && kill -s $s -- "-$g" 2>/dev/null; then sleep 1; fi; done; done',
-  'if [ -e "$1/started" ]; then if [ -n "$3" ]; then /bin/sh -c "$3" </dev/null >/dev/null 2>&1; fi; fi',
+  `${SERVERS}cd /; [ "$(cat "$1/owner" 2>/dev/null)" = "$3" ] || exit 0`,
+  `d=$1; ${END_NOTED}`,
+  'if [ -e "$1/started" ]; then if [ -n "$4" ]; then /bin/sh -c "$4" </dev/null >/dev/null 2>&1; fi; fi',
   'if [ -e "$1/begun" ]; then n=0; for p in $(servers "$2"); do kill "$p" 2>/dev/null; done; while [ -n "$(servers "$2")" ] && [ $n -lt 300 ]; do n=$((n + 1)); sleep 0.2; done; for p in $(servers "$2"); do kill -s KILL "$p" 2>/dev/null; sleep 1; done; fi',
   'if [ -e "$1/list" ]; then while read -r k n f; do [ "$k" = f ] || continue; rm -f -- "$f" "$f.twindb-new"; if [ -e "$1/config-$n" ] || [ -L "$1/config-$n" ]; then cp -a -- "$1/config-$n" "$f" || exit 1; fi; done <"$1/list"',
   'while read -r k n f; do if [ "$k" = d ]; then rmdir -- "$f" 2>/dev/null; fi; done <"$1/list"; fi',

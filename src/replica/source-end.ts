@@ -1,4 +1,5 @@
 import { dirname, join } from "node:path";
+import { BackupError } from "../domain/errors.ts";
 import { replicaStatusStatement, replicasStatement, type StartPoint } from "../domain/replication.ts";
 import type { ServerFacts } from "../domain/server.ts";
 import type { Engine, Outcome, StreamFacts } from "../engine/engine.ts";
@@ -11,6 +12,7 @@ import { CONFIG_ROOTS, readServerConfig } from "../mysql/server-config.ts";
 import { binlogGtidAt, readServerFacts, readVariables } from "../mysql/server-facts.ts";
 import { cloneServer } from "../source/mysql-clone.ts";
 import { type FarServer, openFarClient, optionFileText } from "./far-server.ts";
+import { END_NOTED, NOTED } from "./noted.ts";
 
 type CallOptions = { readonly signal: AbortSignal };
 
@@ -87,38 +89,54 @@ async function rootsOf(
   return named === undefined ? CONFIG_ROOTS : [named];
 }
 
-/** Read the config files of the source's host, with all they include. */
+/** Reads the config files of another host. Those that cannot be taken over as they are go to `unusable`. */
+function readerOn(host: FarHost, unusable: string[], { signal }: CallOptions) {
+  const ask = async (script: string, path: string): Promise<string> => {
+    const { status, stdout } = await host.ask(script, [path], { signal });
+    if (status === 0) return stdout;
+    throw Object.assign(new Error("there is no such file"), { code: "ENOENT" });
+  };
+  return {
+    text: async (path: string) => {
+      const answer = await ask('[ -f "$1" ] && wc -c <"$1" && cat -- "$1"', path);
+      const [size = ""] = answer.split("\n", 1);
+      const text = answer.slice(size.length + 1);
+      if (Buffer.byteLength(text) !== Number(size)) unusable.push(path);
+      return text;
+    },
+    list: async (directory: string) => {
+      const script = 'cd -- "$1" && for f in *.cnf; do if [ -e "$f" ]; then printf "%s\\n" "$f"; fi; done';
+      const names = (await ask(script, directory)).split("\n").filter(Boolean);
+      return names.sort().map((name) => join(directory, name));
+    },
+  };
+}
+
+/**
+ * Read the config files of the source's host, with all they include.
+ * @throws {BackupError} CONFIG_INVALID for one that cannot be taken over as it is.
+ */
 export async function readSourceConfig(
   host: FarHost,
   facts: SourceFacts,
   { log, signal }: CallOptions & { readonly log: Log },
 ): Promise<SourceConfig> {
   const roots = await rootsOf(host, facts, { signal });
-  const missing = () => Object.assign(new Error("there is no such file"), { code: "ENOENT" });
+  const unusable: string[] = [];
   const texts = await readServerConfig({
     roots,
     warn: (text) => log.warn(text.replace("is not kept with the copy", `is not taken over from ${host.name}`)),
-    reader: {
-      text: async (path) => {
-        const { status, stdout } = await host.ask('cat -- "$1"', [path], { signal });
-        if (status !== 0) throw missing();
-        return stdout;
-      },
-      list: async (directory) => {
-        const { status, stdout } = await host.ask(
-          'cd -- "$1" && for f in *.cnf; do [ -e "$f" ] && printf "%s\\n" "$f"; done; :',
-          [directory],
-          { signal },
-        );
-        if (status !== 0) throw missing();
-        return stdout
-          .split("\n")
-          .filter(Boolean)
-          .sort()
-          .map((name) => join(directory, name));
-      },
-    },
+    reader: readerOn(host, unusable, { signal }),
   });
+  if (unusable.length > 0) {
+    throw new BackupError(
+      "CONFIG_INVALID",
+      `Cannot take over "${unusable[0]}": it is not UTF-8, or larger than 64 KiB`,
+      {
+        hint: "Correct the file on the source.",
+      },
+    );
+  }
   const files = new Map<string, ConfigFile>();
   for (const [path, text] of texts) {
     const owner = (await host.run('stat -L -c "%a %U %G" -- "$1"', [path], { signal })).trim();
@@ -129,15 +147,8 @@ export async function readSourceConfig(
 
 const PREFIX = ".twindb-clone-";
 
-/** Ends the programs whose groups are noted in the directories, and removes these. */
-const REMOVE =
-  'for d in "$@"; do for s in TERM KILL; do for p in "$d"/pid-*; do [ -e "$p" ] || continue; g=$(cat "$p"); [ -n "$g" ] && kill -s $s -- "-$g" 2>/dev/null && sleep 1; done; done; rm -rf -- "$d"; done; :';
-
-/**
- * Notes the group of a program, so that it can be ended, and runs it. `$1` is the file. The shell stays: of a program that a signal ended ssh
- * would say the same as of a lost connection.
- */
-export const NOTED = 'cut -d" " -f5 "/proc/$$/stat" >"$1" || exit 1; shift; "$@"; exit $?';
+/** Ends the programs that are noted in the directories, and removes these. */
+const REMOVE = `for d in "$@"; do ${END_NOTED}; rm -rf -- "$d"; done; :`;
 
 /** Remove what killed runs of this machine left beside the data of a source. */
 async function sweep(host: FarHost, place: string, { signal }: CallOptions): Promise<void> {

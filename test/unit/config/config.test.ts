@@ -65,7 +65,7 @@ describe("parseConfig() with the predecessor's file", () => {
       retentionLocal: { hourly: 1, daily: 1, weekly: 0, monthly: 0, yearly: 0 },
       intervals: { hourly: true, daily: true, weekly: true, monthly: false, yearly: false },
       ssh: {
-        port: 22,
+        port: 2222,
         user: "backup",
         keyFile: "/root/.ssh/backup key",
         knownHostsFile: undefined,
