@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
@@ -319,7 +319,10 @@ describe.runIf(hasMachines() && hasMysql())("clone mysql, MySQL", () => {
     const { source, destination, sql } = world;
     const writer = await world.startWriter();
     await writer.more(20);
-    const result = await world.clone();
+    writeFileSync(sandbox.path("repl.password"), `${REPLICATION_PASSWORD}\n`, { mode: 0o600 });
+    copyFileSync(join(source.root, "lib", "mysql", "ca.pem"), join(destination.root, "etc", "source-ca.pem"));
+    const words = ["--replication-password-file", sandbox.path("repl.password"), "--tls-ca", "/etc/source-ca.pem"];
+    const result = await world.clone(words, { env: { TWINDB_REPLICATION_PASSWORD: "wrong" } });
     expect(result).toMatchObject({ exitCode: 0, stderr: "" });
     expect(result.stdout).toMatch(
       /^10\.231\.7\.2 follows 10\.231\.7\.1: server_id \d+, \d+ seconds behind, encrypted$/m,
@@ -332,6 +335,7 @@ describe.runIf(hasMachines() && hasMysql())("clone mysql, MySQL", () => {
     expect(await sql(destination, "SHOW REPLICA STATUS")).toContain(BOTH_RUN);
     const automatic = "SELECT auto_position FROM performance_schema.replication_connection_configuration";
     expect(await sql(destination, automatic)).toBe("1");
+    expect(await sql(destination, automatic.replace("auto_position", "ssl_ca_file"))).toBe("/etc/source-ca.pem");
     const settings = "SELECT @@read_only, @@super_read_only, @@event_scheduler, @@server_id <> 21";
     expect(await sql(destination, settings)).toBe("1\t1\tOFF\t1");
     expect(source.sh("ls -A /var/lib")).not.toContain("twindb");
