@@ -19,6 +19,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   status: ["domain", "lib", "destination/destination.ts"],
   export: ["domain", "lib"],
   config: ["domain", "lib", "destination/options.ts", "modifier/options.ts", "export/options.ts"],
+  replica: ["domain", "lib", "mysql", "engine/engine.ts", "engine/open-far.ts", "source/mysql-clone.ts"],
   job: [
     "domain",
     "lib",
@@ -32,8 +33,22 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "mysql/replay-server.ts",
     "status/store.ts",
     "status/manifests.ts",
+    "replica",
   ],
-  cli: ["domain", "lib", "destination", "modifier", "source", "engine", "mysql", "status", "export", "config", "job"],
+  cli: [
+    "domain",
+    "lib",
+    "destination",
+    "modifier",
+    "source",
+    "engine",
+    "mysql",
+    "status",
+    "export",
+    "config",
+    "replica",
+    "job",
+  ],
   "main.ts": ["domain", "lib", "cli"],
 };
 

@@ -1,5 +1,6 @@
 import type { Media } from "../domain/copy.ts";
 import { INTERVALS, type Interval } from "../domain/interval.ts";
+import { CLONE_OPTIONS } from "./clone-options.ts";
 import {
   type Add,
   Argument,
@@ -15,6 +16,7 @@ import {
   type Work,
 } from "./command-line.ts";
 import type { PushOptions } from "./commands/binlog.ts";
+import type { CloneMysqlOptions } from "./commands/clone-mysql.ts";
 import type { VerifyMysqlOptions } from "./commands/verify-mysql.ts";
 import { addMonitoring } from "./monitoring.ts";
 import { addBinlogOperations, addOperations } from "./operations.ts";
@@ -214,6 +216,22 @@ const addCare: Add = (program, start) => {
     });
 };
 
+const addClone: Add = (program, start) => {
+  const command = program
+    .command("clone")
+    .description("make a server of another host a replica")
+    .command("mysql")
+    .description("stream a running server to another host, start one there, and have it follow the first")
+    .argument("<source>", "HOST or HOST:PORT of the running server")
+    .argument("<destination>", "HOST with an empty data directory and a stopped server");
+  for (const each of CLONE_OPTIONS) command.option(...each);
+  command.action((source: string, destination: string, options: Omit<CloneMysqlOptions, "source" | "destination">) =>
+    start(async (invocation) =>
+      (await import("./commands/clone-mysql.ts")).cloneMysql({ ...options, source, destination }, invocation),
+    ),
+  );
+};
+
 /** What adds each command of the top level. */
 export const COMMANDS: ReadonlyMap<string, Add> = new Map([
   ["backup", addBackup],
@@ -221,6 +239,7 @@ export const COMMANDS: ReadonlyMap<string, Add> = new Map([
   ["status", addListings],
   ["restore", addRestore],
   ["verify", addVerify],
+  ["clone", addClone],
   ["share", addStore],
   ["expire", addStore],
   ["preserve", addOperations],

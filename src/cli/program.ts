@@ -2,8 +2,8 @@ import { BackupError, EXIT_STATUS } from "../domain/errors.ts";
 import { type Add, Command, CommanderError, type Work } from "./command-line.ts";
 import { COMMANDS } from "./command-tree.ts";
 import { exitStatusOf } from "./exit-status.ts";
+import { type Globals, invocationOf } from "./globals.ts";
 import { abortOnSignals } from "./interruption.ts";
-import type { Invocation } from "./invocation.ts";
 import { Terminal } from "./terminal.ts";
 import { version } from "./version.ts";
 
@@ -13,13 +13,6 @@ const NO_COMMAND_STATUS = 255;
 const EXIT_HELP = `
 Exit status: 0 done, 1 failed, 2 usage, 65 damaged data, 66 no such copy, 69 unreachable, 75 another run holds the lock,
 77 not permitted, 78 config, 128+n ended by signal n.`;
-
-type Globals = {
-  readonly config: string;
-  readonly debug?: true;
-  readonly xtrabackupBinary?: string;
-  readonly xbstreamBinary?: string;
-};
 
 const WITH_VALUE = new Set(["--config", "--xtrabackup-binary", "--xbstream-binary"]);
 
@@ -43,12 +36,6 @@ function build(args: readonly string[], start: (work: Work) => void): Command {
     .addHelpText("after", EXIT_HELP);
   for (const add of partsFor(args)) add(program, start);
   return program;
-}
-
-function invocationOf(globals: Globals): Omit<Invocation, "terminal" | "signal"> {
-  const { config, debug, xtrabackupBinary, xbstreamBinary } = globals;
-  const binaries = { xtrabackup: xtrabackupBinary, xbstream: xbstreamBinary };
-  return { configPath: config, debug: debug === true, binaries };
 }
 
 async function perform(work: Work, globals: Globals): Promise<number> {

@@ -1,4 +1,4 @@
-import type { DestinationOptions } from "../destination/options.ts";
+import type { DestinationOptions, SshOptions } from "../destination/options.ts";
 import type { Interval } from "../domain/interval.ts";
 import type { ExportOptions } from "../export/options.ts";
 import type { CompressionOptions, GpgOptions } from "../modifier/options.ts";
@@ -60,6 +60,8 @@ export type Config = {
   readonly retentionLocal: Readonly<Record<Interval, number>>;
   /** Which run types do anything. */
   readonly intervals: Readonly<Record<Interval, boolean>>;
+  /** How to log in to the hosts of a clone: what `[ssh]` says, whatever the destination is. */
+  readonly ssh: Pick<SshOptions, "port" | "user" | "keyFile" | "knownHostsFile" | "hostKeys">;
   /** `undefined` when the file has no such section: no binary logs are copied. */
   readonly mysql: MysqlOptions | undefined;
   readonly export: ExportOptions | undefined;

@@ -40,6 +40,7 @@ export function configOf(settings: Settings, { ini, path, hostname }: Origin, fi
     retention: byInterval((interval) => settings.retention[`${interval}_copies`]),
     retentionLocal: byInterval((interval) => settings.retention_local[`${interval}_copies`]),
     intervals: byInterval((interval) => settings.intervals[`run_${interval}`]),
+    ssh: loginOf(settings.ssh),
     mysql: has("mysql") || settings.source.backup_mysql ? mysqlOf(settings.mysql) : undefined,
     export: has("export") ? exportOf(settings.export, findings) : undefined,
     run: {
@@ -110,6 +111,16 @@ function mysqlOf(mysql: Settings["mysql"]): MysqlOptions {
     galeraWaitSeconds: mysql.galera_wait,
     xtrabackupBinary: mysql.xtrabackup_binary,
     xbstreamBinary: mysql.xbstream_binary,
+  };
+}
+
+function loginOf(ssh: Settings["ssh"]): Config["ssh"] {
+  return {
+    port: ssh.port ?? ssh.ssh_port ?? 22,
+    user: ssh.ssh_user,
+    keyFile: ssh.ssh_key,
+    knownHostsFile: ssh.known_hosts,
+    hostKeys: ssh.host_keys,
   };
 }
 

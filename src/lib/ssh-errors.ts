@@ -55,6 +55,23 @@ export function commandRefused(cause: Error, target: SshTarget): BackupError {
   });
 }
 
+/** The far side does not connect us to where a program listens. */
+export function forwardRefused(
+  cause: Error,
+  address: { readonly path?: string; readonly host?: string; readonly port?: number },
+  target: SshTarget,
+): BackupError {
+  const place = address.path ?? `${address.host}:${address.port}`;
+  return new BackupError(
+    "UNREACHABLE",
+    `Cannot reach "${place}" through "${describeTarget(target)}": ${cause.message}`,
+    {
+      hint: "Check that the server listens there, and AllowTcpForwarding and AllowStreamLocalForwarding in sshd_config.",
+      cause,
+    },
+  );
+}
+
 /** The host showed a key that is not trusted. */
 export function hostKeyRefused(
   verdict: "unknown" | "changed" | "revoked",

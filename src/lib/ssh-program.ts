@@ -19,7 +19,11 @@ const CIPHERS =
  * The system's ssh running one far command line, under the same rules as a session: same host, key files and
  * known hosts, no user configuration. The key of the host must be known by now.
  */
-export function sshProgram(target: SshTarget, commandLine: string): Command {
+export function sshProgram(
+  target: SshTarget,
+  commandLine: string,
+  { compress = false }: { readonly compress?: boolean } = {},
+): Command {
   const interval = String(Math.max(1, Math.round(keepAliveSeconds(target))));
   const settings = {
     BatchMode: "yes",
@@ -35,6 +39,7 @@ export function sshProgram(target: SshTarget, commandLine: string): Command {
     ControlMaster: "no",
     ControlPath: "none",
     LogLevel: "ERROR",
+    Compression: compress ? "yes" : "no",
   };
   const options = Object.entries(settings).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
   const args = ["-F", "none", "-T", "-x", "-a", "-c", CIPHERS, ...options];

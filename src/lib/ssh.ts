@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 // A CommonJS module whose exports Node cannot name before it has run it; only types can be imported by name.
 import ssh2, {
   type Client,
@@ -9,7 +10,14 @@ import ssh2, {
 import { abortable } from "./abortable.ts";
 import { Gate } from "./gate.ts";
 import { judgeHostKey, type KnownHost, knownTypes, readKnownHosts, rememberHostKey } from "./known-hosts.ts";
-import { commandRefused, connectFailure, connectionLost, hostKeyRefused, type SshFailure } from "./ssh-errors.ts";
+import {
+  commandRefused,
+  connectFailure,
+  connectionLost,
+  forwardRefused,
+  hostKeyRefused,
+  type SshFailure,
+} from "./ssh-errors.ts";
 import { badKeyError, noKeyError, readKeyFile } from "./ssh-key.ts";
 import {
   checkTarget,
@@ -25,6 +33,11 @@ export type SftpChannel = SFTPWrapper;
 
 /** What a far command said and how it ended; `status` is `null` when a signal ended it. */
 export type Answer = { readonly status: number | null; readonly stdout: string; readonly stderr: string };
+
+/** Where a program of the far side, or of another host that it reaches, listens. */
+export type FarAddress =
+  | { readonly kind: "socket"; readonly path: string }
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number };
 
 type CallOptions = { readonly signal: AbortSignal };
 
@@ -126,6 +139,27 @@ export class SshSession implements AsyncDisposable {
       throw commandRefused(error as Error, this.target);
     } finally {
       channel?.destroy();
+    }
+  }
+
+  /**
+   * Connect to where a program listens, from the far side.
+   * @throws {BackupError} UNREACHABLE when nobody listens there, or sshd does not forward.
+   */
+  async openStream(address: FarAddress, { signal }: CallOptions): Promise<Duplex> {
+    const signals = [signal, this.lost];
+    try {
+      return await abortable<Duplex>(signals, (done) => {
+        const opened = (error: Error | undefined, channel: ClientChannel) => {
+          if (error === undefined && signals.some(({ aborted }) => aborted)) channel.destroy();
+          done(error, channel);
+        };
+        if (address.kind === "socket") this.#client.openssh_forwardOutStreamLocal(address.path, opened);
+        else this.#client.forwardOut("127.0.0.1", 0, address.host, address.port, opened);
+      });
+    } catch (error) {
+      for (const aborted of signals) aborted.throwIfAborted();
+      throw forwardRefused(error as Error, address, this.target);
     }
   }
 

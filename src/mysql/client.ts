@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
-import { connect, type Socket } from "node:net";
+import { connect } from "node:net";
 import { userInfo } from "node:os";
+import type { Duplex } from "node:stream";
 import type { Connection, ConnectionOptions, QueryResult, SslOptions } from "mysql2";
 import { BackupError } from "../domain/errors.ts";
 import { abortable } from "../lib/abortable.ts";
@@ -36,12 +37,19 @@ export interface OpenedClient extends Client {
   readonly address: ServerAddress;
 }
 
+/** Connects to an address. */
+type Dial = (address: ServerAddress) => Duplex | Promise<Duplex>;
+
 /** What the config says about the server. */
 export type ClientOptions = ServerChoice & {
   /** Option file with the credentials; without one it is the user of the system, without a password. */
   readonly defaultsFile?: string | undefined;
   /** Groups of that file to read besides the usual ones, which they win over. */
   readonly groups?: readonly string[];
+  /** The login itself, instead of an option file. */
+  readonly login?: LoginOptions;
+  /** Reaches the address by another way than from this host, such as through SSH. */
+  readonly dial?: Dial;
 };
 
 type CallOptions = { readonly signal: AbortSignal };
@@ -57,14 +65,14 @@ const SET_SESSION = "SET SESSION sql_mode = '', wait_timeout = 31536000";
  */
 export async function openClient(options: ClientOptions, { signal }: CallOptions): Promise<OpenedClient> {
   signal.throwIfAborted();
-  const { defaultsFile } = options;
+  const { defaultsFile, groups, dial = openSocket } = options;
   const login =
-    defaultsFile === undefined ? loginOptions([], "") : await readDefaultsFile(defaultsFile, options.groups);
+    options.login ?? (defaultsFile === undefined ? loginOptions([], "") : await readDefaultsFile(defaultsFile, groups));
   const addresses = addressesOf(options, login, await findSocket());
   let failure: unknown;
   for (const address of addresses) {
     try {
-      return await openSession({ address, login, defaultsFile, signal });
+      return await openSession({ address, login, defaultsFile, dial, signal });
     } catch (error) {
       signal.throwIfAborted();
       failure ??= error;
@@ -77,22 +85,23 @@ type Attempt = {
   readonly address: ServerAddress;
   readonly login: LoginOptions;
   readonly defaultsFile: string | undefined;
+  readonly dial: Dial;
   readonly signal: AbortSignal;
 };
 
 async function openSession(attempt: Attempt): Promise<OpenedClient> {
-  const { address, login, defaultsFile, signal } = attempt;
+  const { address, login, defaultsFile, dial, signal } = attempt;
   const user = login.user ?? userInfo().username;
   const subject: Subject = { target: `${user}@${showAddress(address)}`, defaultsFile };
   const tls = await tlsOptions(attempt);
   const options = connectionOptions(attempt, user);
   try {
-    if (tls === undefined) return await Session.open(options, { address, subject, signal });
-    return await Session.open({ ...options, ssl: tls }, { address, subject, signal });
+    if (tls === undefined) return await Session.open(options, { address, subject, dial, signal });
+    return await Session.open({ ...options, ssl: tls }, { address, subject, dial, signal });
   } catch (error) {
     signal.throwIfAborted();
     if (login.tls.mode !== "PREFERRED" || !isWithoutTls(error)) throw error;
-    return Session.open(options, { address, subject, signal });
+    return Session.open(options, { address, subject, dial, signal });
   }
 }
 
@@ -140,7 +149,7 @@ async function readPem(path: string, from: string | undefined): Promise<string> 
   }
 }
 
-type SessionFacts = { readonly address: ServerAddress; readonly subject: Subject; readonly signal: AbortSignal };
+type SessionFacts = Pick<Attempt, "address" | "dial" | "signal"> & { readonly subject: Subject };
 
 class Session implements OpenedClient {
   readonly target: string;
@@ -148,9 +157,9 @@ class Session implements OpenedClient {
   readonly #subject: Subject;
   readonly #signal: AbortSignal;
   readonly #connection: Connection;
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
 
-  private constructor(connection: Connection, socket: Socket, { address, subject, signal }: SessionFacts) {
+  private constructor(connection: Connection, socket: Duplex, { address, subject, signal }: SessionFacts) {
     this.target = subject.target;
     this.address = address;
     this.#subject = subject;
@@ -165,7 +174,9 @@ class Session implements OpenedClient {
   static async open(options: ConnectionOptions, facts: SessionFacts): Promise<Session> {
     const { signal, subject } = facts;
     const { createConnection } = await import("mysql2");
-    const socket = openSocket(facts.address);
+    const dialled = facts.dial(facts.address);
+    // A socket of ours may fail in the next tick, and the driver has to see that.
+    const socket = dialled instanceof Promise ? await dialled : dialled;
     try {
       const connection = await abortable<Connection>([signal], (done) => {
         const opened = createConnection({ ...options, stream: socket });
@@ -213,7 +224,7 @@ class Session implements OpenedClient {
 }
 
 /** Made here and not by the driver, so that an abort can close it in the middle of a login. */
-function openSocket(address: ServerAddress): Socket {
+function openSocket(address: ServerAddress): Duplex {
   if (address.kind === "socket") return connect(address.path);
   const socket = connect(address.port, address.host);
   socket.setNoDelay(true);

@@ -11,6 +11,8 @@ export type GrantNeeds = {
   readonly version: string;
   /** The node of a cluster, which is desynced for the time of the copy. */
   readonly galera: boolean;
+  /** The copy becomes a replica, which the same user sets up. */
+  readonly replica?: boolean;
 };
 
 /** A privilege and what it is on, such as `SELECT` on `performance_schema.log_status`, or `RELOAD` on `*.*`. */
@@ -74,11 +76,12 @@ async function activeRoles(client: Client): Promise<string | undefined> {
   return roles === undefined || roles === "NONE" ? undefined : roles;
 }
 
-function needed({ engine, vendor, version, galera }: GrantNeeds): Privilege[] {
+function needed({ engine, vendor, version, galera, replica = false }: GrantNeeds): Privilege[] {
   const global = vendor === "mariadb" ? neededOfMariadb(version, galera) : neededOfMysql(engine, version, galera);
+  const more = replica ? neededOfReplica({ vendor, version }) : [];
   const places = engine === "xtrabackup" && isAtLeast(version, 8, 0) ? ["log_status"] : [];
   return [
-    ...global.map((name) => ({ name, on: EVERYTHING })),
+    ...[...new Set([...global, ...more])].map((name) => ({ name, on: EVERYTHING })),
     ...places.map((table) => ({ name: "SELECT", on: `performance_schema.${table}` })),
   ];
 }
@@ -96,6 +99,17 @@ function neededOfMysql(engine: GrantNeeds["engine"], version: string, galera: bo
   return ["BACKUP_ADMIN", ...common, ...(galera ? ["SYSTEM_VARIABLES_ADMIN"] : [])];
 }
 
+/** Sees who follows the source, and has the copy follow it. */
+function neededOfReplica({ vendor, version }: Pick<GrantNeeds, "vendor" | "version">): string[] {
+  if (vendor === "mariadb") {
+    if (!isAtLeast(version, 10, 5)) return ["SUPER", "REPLICATION SLAVE"];
+    const readOnly = isAtLeast(version, 10, 11) ? ["READ_ONLY ADMIN"] : ["SUPER"];
+    return ["REPLICATION MASTER ADMIN", "REPLICATION SLAVE ADMIN", "REPLICA MONITOR", ...readOnly];
+  }
+  if (!isAtLeast(version, 8, 0)) return ["SUPER", "REPLICATION SLAVE"];
+  return ["REPLICATION SLAVE", "REPLICATION_SLAVE_ADMIN", "SYSTEM_VARIABLES_ADMIN", "RELOAD"];
+}
+
 function isAtLeast(version: string, major: number, minor: number): boolean {
   const [ownMajor = 0, ownMinor = 0] = versionNumbers(version);
   return ownMajor > major || (ownMajor === major && ownMinor >= minor);
@@ -105,10 +119,19 @@ function isAtLeast(version: string, major: number, minor: number): boolean {
 const SAME: Readonly<Record<string, string>> = {
   "REPLICATION CLIENT": "BINLOG MONITOR",
   "SLAVE MONITOR": "REPLICA MONITOR",
+  "REPLICATION REPLICA ADMIN": "REPLICATION SLAVE ADMIN",
 };
 
 /** What SUPER stands for besides itself. MariaDB 11.0 took these away from it. */
-const SUPER_GIVES = ["BINLOG MONITOR", "REPLICA MONITOR", "SYSTEM_VARIABLES_ADMIN"];
+const SUPER_GIVES = [
+  "BINLOG MONITOR",
+  "REPLICA MONITOR",
+  "SYSTEM_VARIABLES_ADMIN",
+  "REPLICATION MASTER ADMIN",
+  "REPLICATION SLAVE ADMIN",
+  "REPLICATION_SLAVE_ADMIN",
+  "READ_ONLY ADMIN",
+];
 
 const ALL = ["ALL", "ALL PRIVILEGES"];
 

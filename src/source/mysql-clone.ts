@@ -63,7 +63,7 @@ export function cloneSource(options: CloneOptions): Source<MysqlCaptureFacts> {
       );
       const data = join(directory, "data");
       const checksums = await options.checksums?.();
-      await clone(options, data, signal);
+      await cloneServer(options, data, { signal });
       const after = await options.serverFacts();
       checkSame(before, after);
       const quiet = await checksumsSince(checksums, options);
@@ -113,7 +113,18 @@ function refused(place: string, cause: unknown): never {
   });
 }
 
-async function clone(options: CloneOptions, directory: string, signal: AbortSignal): Promise<void> {
+/** What the statement needs. */
+export type Cloning = Pick<CloneOptions, "openClient" | "log">;
+
+/**
+ * Have a server clone its data into a directory of its host, which must not be there yet. An abort ends the statement first.
+ * @throws {BackupError} with what to do, by what the server said.
+ */
+export async function cloneServer(
+  options: Cloning,
+  directory: string,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<void> {
   // Not ended by an abort itself: the server would go on writing where we remove.
   const session = new AbortController();
   await using client = await options.openClient({ signal: session.signal });
@@ -142,7 +153,7 @@ function quoted(path: string): string {
 
 /** A lost session would not end the statement. Where it cannot be ended, the session is given up. */
 async function interruptStatement(
-  { openClient, log }: CloneOptions,
+  { openClient, log }: Cloning,
   id: string | undefined,
   session: AbortController,
 ): Promise<void> {

@@ -65,6 +65,13 @@ describe("parseConfig() with the predecessor's file", () => {
       retention: { hourly: 48, daily: 14, weekly: 8, monthly: 6, yearly: 2 },
       retentionLocal: { hourly: 1, daily: 1, weekly: 0, monthly: 0, yearly: 0 },
       intervals: { hourly: true, daily: true, weekly: true, monthly: false, yearly: false },
+      ssh: {
+        port: 2222,
+        user: "backup",
+        keyFile: "/root/.ssh/backup key",
+        knownHostsFile: undefined,
+        hostKeys: "strict",
+      },
       mysql: {
         defaultsFile: "/etc/twindb/my.cnf",
         hostname: undefined,

@@ -79,3 +79,20 @@ test("grantStatements() can be run as they are", () => {
     "GRANT SELECT ON performance_schema.log_status TO 'o''neil'@'%';",
   ]);
 });
+
+test.each<[GrantNeeds, string[]]>([
+  [
+    { ...MARIADB, version: "10.11.14-MariaDB" },
+    ["REPLICATION MASTER ADMIN", "REPLICATION SLAVE ADMIN", "REPLICA MONITOR", "READ_ONLY ADMIN"],
+  ],
+  [{ ...MARIADB, version: "10.3.39-MariaDB" }, ["SUPER", "REPLICATION SLAVE"]],
+  [PERCONA, ["REPLICATION SLAVE", "REPLICATION_SLAVE_ADMIN", "SYSTEM_VARIABLES_ADMIN"]],
+])("missingGrants() for a replica of %o", (needs, more) => {
+  const backup = names([], needs);
+  expect(names([], { ...needs, replica: true }).sort()).toEqual([...backup, ...more].sort());
+});
+
+test("missingGrants() takes SUPER for what sets a replica up, where it still gives it", () => {
+  const line = "GRANT RELOAD, PROCESS, LOCK TABLES, SUPER ON *.* TO `b`@`%`";
+  expect(names([line], { ...MARIADB, version: "10.11.14-MariaDB", replica: true })).toEqual([]);
+});
