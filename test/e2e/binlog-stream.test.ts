@@ -1,0 +1,234 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Sandbox } from "../support/cli.ts";
+import { type CuttingProxy, startCuttingProxy } from "../support/cutting-proxy.ts";
+import type { Database, DatabaseOptions } from "../support/servers/database.ts";
+import { hasMariadb, startMariadb } from "../support/servers/mariadb.ts";
+import { hasMysql, startMysql } from "../support/servers/mysql.ts";
+import { openSession } from "../support/servers/session.ts";
+
+const PROGRAM = new URL("../../bin/twindb-backup", import.meta.url).pathname;
+
+type Make = {
+  readonly name: string;
+  readonly isThere: boolean;
+  readonly start: (options?: DatabaseOptions) => Promise<Database>;
+  readonly status: string;
+};
+
+const MAKES: readonly Make[] = [
+  { name: "MariaDB", isThere: hasMariadb(), start: startMariadb, status: "SHOW MASTER STATUS" },
+  { name: "MySQL 9", isThere: hasMysql(), start: startMysql, status: "SHOW BINARY LOG STATUS" },
+];
+
+const LOGIN = "user=archiver\npassword=secret-word\nhost=127.0.0.1\nprotocol=TCP\n";
+
+/** Kills of each make: of the stream, of its connection, of the server. */
+const KILLS = [...Array<"stream">(24).fill("stream"), ...Array<"connection">(23).fill("connection")] as const;
+const SERVER_KILLS = 3;
+
+/** A generator with a seed, so that a failure can be had again. */
+function randomOf(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
+    return state / 2 ** 31;
+  };
+}
+
+describe.each(MAKES)("binlog stream of $name", ({ isThere, start, status }) => {
+  describe.skipIf(!isThere)("on a server", () => {
+    let server: Database;
+    let sandbox: Sandbox;
+    let proxy: CuttingProxy;
+    let running: ChildProcess | undefined;
+    let said: string;
+
+    const spool = () => sandbox.path("spool");
+    const kept = () => sandbox.path("kept");
+    const stored = () => logsIn(join(sandbox.copies, hostname(), "binlog"));
+
+    beforeEach(async () => {
+      server = await start({ lines: ["sync_binlog=1"] });
+      await server.sql(`CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY AUTO_INCREMENT, b LONGBLOB);
+        CREATE USER archiver@'127.0.0.1' IDENTIFIED BY 'secret-word';
+        GRANT REPLICATION SLAVE, REPLICATION CLIENT, RELOAD ON *.* TO archiver@'127.0.0.1'`);
+      proxy = await startCuttingProxy(server.port);
+      sandbox = new Sandbox();
+      mkdirSync(kept());
+      const login = sandbox.path("login.cnf");
+      writeFileSync(login, `[client]\n${LOGIN}port=${proxy.port}\n`, { mode: 0o600 });
+      configure();
+      said = "";
+    });
+    afterEach(async () => {
+      running?.kill("SIGKILL");
+      await proxy.stop();
+      await server.stop();
+      sandbox[Symbol.dispose]();
+    });
+
+    function configure(mysql: Readonly<Record<string, string | number>> = {}): void {
+      sandbox.configure({
+        source: { backup_mysql: "yes" },
+        destination: { backup_destination: "local" },
+        local: { backup_dir: sandbox.copies },
+        mysql: { mysql_defaults_file: sandbox.path("login.cnf"), binlog_spool: spool(), ...mysql },
+        compression: { program: "none" },
+      });
+    }
+
+    function stream(): void {
+      const args = ["--config", sandbox.configPath, "binlog", "stream", "--lock-file", sandbox.lock];
+      running = spawn(PROGRAM, args, {
+        stdio: ["ignore", "ignore", "pipe"],
+        env: { PATH: "/usr/bin:/bin", HOME: "/", TMPDIR: sandbox.temporary },
+      });
+      running.stderr?.on("data", (chunk: Buffer) => (said += chunk.toString()));
+    }
+
+    async function end(signal: NodeJS.Signals): Promise<number | null> {
+      const child = running;
+      if (child === undefined) throw new Error("nothing runs");
+      const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
+      child.kill(signal);
+      running = undefined;
+      return await ended;
+    }
+
+    /** Keep every file of the spool although it is removed from there: the same file, under another name. */
+    function keep(): void {
+      for (const name of logsIn(spool())) {
+        const path = join(spool(), name);
+        try {
+          linkSync(path, join(kept(), `${name}-${statSync(path).ino}`));
+        } catch (error) {
+          const { code } = error as NodeJS.ErrnoException;
+          if (code !== "EEXIST" && code !== "ENOENT") throw error;
+        }
+      }
+    }
+
+    async function restart(): Promise<void> {
+      server.kill();
+      await pause(200);
+      const { root, datadir, port } = server;
+      server = await start({ root, datadir, port, lines: ["sync_binlog=1"] });
+    }
+
+    /** The server's own file. After a crash MariaDB leaves it marked as open, which it tells nobody. */
+    function fileOf(name: string): Buffer {
+      const bytes = readFileSync(join(server.datadir, name));
+      bytes.writeUInt8(bytes.readUInt8(21) & ~1, 21);
+      return bytes;
+    }
+
+    function archived(name: string): Buffer {
+      const bytes = readFileSync(join(sandbox.copies, hostname(), "binlog", name));
+      bytes.writeUInt8(bytes.readUInt8(21) & ~1, 21);
+      return bytes;
+    }
+
+    async function untilArchived(): Promise<void> {
+      const logs = logsIn(server.datadir).slice(0, -1);
+      await expect.poll(stored, { timeout: 20_000, interval: 100 }).toEqual(logs);
+    }
+
+    async function lagMs(): Promise<number> {
+      await server.sql("INSERT INTO d.t (b) VALUES (REPEAT('x', 1000))");
+      const committedAt = performance.now();
+      const [name = "", place] = (await server.sql(status)).split("\t");
+      const size = () => statSync(join(spool(), name), { throwIfNoEntry: false })?.size ?? 0;
+      while (size() < Number(place) && performance.now() - committedAt < 10_000) await pause(5);
+      return performance.now() - committedAt;
+    }
+
+    test("what is archived is the server's, whatever is killed, and when", async () => {
+      const random = randomOf(7);
+      const kills = [...KILLS, ...Array<"server">(SERVER_KILLS).fill("server")].sort(() => random() - 0.5);
+      const writer = writeTo(() => server.socket, random);
+      stream();
+      for (const kill of kills) {
+        const until = performance.now() + 100 + random() * 500;
+        while (performance.now() < until) {
+          keep();
+          await pause(20);
+        }
+        if (kill === "connection") proxy.cut();
+        else if (kill === "server") await restart();
+        else {
+          await end("SIGKILL");
+          stream();
+        }
+      }
+      await expect.poll(() => said, { timeout: 10_000 }).toContain("following");
+      await writer.stop();
+      const lags: number[] = [];
+      for (let round = 0; round < 5; round++) lags.push(await lagMs());
+      console.log("lag in ms", lags.map(Math.round), "transactions", writer.count());
+      expect(Math.max(...lags)).toBeLessThan(2000);
+      await server.sql("FLUSH BINARY LOGS");
+      await untilArchived();
+      keep();
+      await expect.poll(() => logsIn(spool()).length, { timeout: 10_000 }).toBe(1);
+      const startedAt = performance.now();
+      expect(await end("SIGTERM")).toBe(143);
+      expect(performance.now() - startedAt).toBeLessThan(5000);
+
+      for (const name of stored()) expect([name, archived(name).equals(fileOf(name))]).toEqual([name, true]);
+      const spooled = readdirSync(kept());
+      expect(spooled.length).toBeGreaterThan(5);
+      for (const each of spooled) {
+        const name = each.replace(/-\d+$/, "");
+        const bytes = readFileSync(join(kept(), each));
+        expect([each, bytes.equals(fileOf(name).subarray(0, bytes.length))]).toEqual([each, true]);
+      }
+      expect(readdirSync(spool()).filter((name) => name.startsWith("aside"))).toEqual([]);
+      const verified = await sandbox.run(["verify", "binlog", "all"]);
+      expect(verified).toMatchObject({ exitCode: 0 });
+      expect(said).not.toContain("secret-word");
+    });
+  });
+});
+
+function logsIn(directory: string): string[] {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory)
+    .filter((name) => /^binlog\.\d+$/.test(name))
+    .sort();
+}
+
+/** Small and large transactions, and new logs now and then; goes on when the server does. */
+function writeTo(socket: () => string, random: () => number): { stop(): Promise<void>; count(): number } {
+  let isOn = true;
+  let count = 0;
+  async function session(): Promise<void> {
+    await using client = await openSession(socket());
+    while (isOn) {
+      await client.rows("INSERT INTO d.t (b) VALUES (REPEAT(?, ?))", ["y", Math.floor(random() * 40_000)]);
+      if (++count % 80 === 0) await client.rows("FLUSH BINARY LOGS");
+      await pause(5);
+    }
+  }
+  const done = (async () => {
+    while (isOn) {
+      try {
+        await session();
+      } catch {
+        // It was killed.
+        await pause(100);
+      }
+    }
+  })();
+  return {
+    count: () => count,
+    async stop() {
+      isOn = false;
+      await done;
+    },
+  };
+}
