@@ -23,8 +23,7 @@ export function spooledServer(server: LogServer, spool: BinlogSpool): LogServer 
   const spooled = new Map<string, number>();
   let isReached = false;
   let flavour: "mysql" | "mariadb" = "mysql";
-  const holds = (log: ClosedLog): boolean =>
-    spooled.get(log.name) === log.bytes;
+  const holds = (log: ClosedLog): boolean => spooled.get(log.name) === log.bytes;
 
   async function listed(): Promise<LogListing | undefined> {
     try {

@@ -83,8 +83,7 @@ export type StreamState = {
 const SILENT_MS = 60_000;
 
 /** What is wrong with a stream; `undefined` when nothing is. */
-export function streamTrouble(state: StreamState | undefined, now: Date, isRunning: boolean): string | undefined {
-  if (state === undefined) return undefined;
+export function streamTrouble(state: StreamState, now: Date, isRunning: boolean): string | undefined {
   if (!isRunning) return "it does not run";
   if (state.failure !== undefined) return state.failure;
   const silent = now.getTime() - Date.parse(state.heardAt ?? "1970-01-01T00:00:00Z");

@@ -171,6 +171,7 @@ class Streaming {
     if (resumption === undefined) throw noLogs();
     if (resumption.kind === "continue" && tail !== undefined) {
       await spool.resume(tail);
+      if (tail.last !== undefined) this.#lastEventAt ??= tail.last.readUInt32LE(0);
       return tail;
     }
     if (resumption.kind === "anew") await this.#setAside(tail, resumption);

@@ -5,7 +5,7 @@ import type { Connection, ConnectionOptions, QueryResult, SslOptions } from "mys
 import { BackupError } from "../domain/errors.ts";
 import { abortable } from "../lib/abortable.ts";
 import { DUMP_SETTINGS, type DumpRequest, dumpEvents } from "./binlog-dump.ts";
-import { connectFailure, type Subject, statementFailure } from "./client-errors.ts";
+import { connectFailure, followFailure, type Subject, statementFailure } from "./client-errors.ts";
 import { type LoginOptions, loginOptions, readDefaultsFile } from "./defaults-file.ts";
 import { addressesOf, findSocket, type ServerAddress, type ServerChoice, showAddress } from "./server-address.ts";
 
@@ -213,7 +213,7 @@ class Session implements OpenedClient {
       return yield* dumpEvents(this.#connection, request);
     } catch (error) {
       this.#signal.throwIfAborted();
-      throw error instanceof BackupError ? error : statementFailure(error, "COM_BINLOG_DUMP", this.#subject);
+      throw error instanceof BackupError ? error : followFailure(error, this.#subject);
     } finally {
       // The server would go on for ever.
       this.#socket.destroy();

@@ -290,4 +290,3 @@ async function readJson(path: string): Promise<unknown> {
 export async function readStreamState(directory: string): Promise<StreamState | undefined> {
   return (await readJson(join(directory, STATE))) as StreamState | undefined;
 }
-

@@ -1,11 +1,14 @@
 import { stat } from "node:fs/promises";
 import type { Config } from "../../config/options.ts";
 import type { Destination } from "../../destination/destination.ts";
+import { streamTrouble } from "../../domain/binlog-stream.ts";
 import type { FilesCopy, MysqlCopy } from "../../domain/copy.ts";
 import { humanBytes, humanSeconds } from "../../domain/human.ts";
 import { driftFinding, type Finding, look, probeDestination } from "../../job/check.ts";
+import { isRunning } from "../../lib/process-identity.ts";
 import { compress } from "../../modifier/compress.ts";
 import { openGpg } from "../../modifier/gpg.ts";
+import { readStreamState } from "../../source/binlog-spool.ts";
 import { openContext, openDestination, shelfOf } from "../context.ts";
 import { exitStatusOf } from "../exit-status.ts";
 import { findingTable, jsonOf } from "../finding-row.ts";
@@ -30,6 +33,7 @@ export async function check({ json }: { readonly json?: true }, invocation: Invo
     ...(config.source.mysql
       ? [await look("mysql", () => lookAtServer(config, { binaries: mysqlBinaries(config, invocation), log, signal }))]
       : []),
+    ...(await lookAtStream(config)),
     await look("compression", () => lookAtCompression(config, signal)),
     await look("encryption", () => lookAtEncryption(config, signal)),
     ...(await lookAtDestination(config, signal)),
@@ -55,6 +59,16 @@ async function lookAtServer({ mysql }: Config, opening: Opening): Promise<string
   const sessions = sessionsOf(mysql, opening);
   const { engine, version } = await sessions.ask((client) => inspectServer(client, sessions));
   return `${version}, copied by ${engine === "clone" ? "its CLONE plugin" : `${engine.name} ${engine.version}`}`;
+}
+
+/** Whether the stream of binary logs runs, where one ever did. */
+async function lookAtStream({ mysql }: Config): Promise<Finding[]> {
+  const state = mysql && (await readStreamState(mysql.binlogSpool));
+  if (state === undefined) return [];
+  const trouble = streamTrouble(state, new Date(), isRunning(state.pid));
+  const detail =
+    trouble ?? `"${state.log}", ${humanBytes(state.bytes)}, last event ${state.lastEventAt ?? "not seen yet"}`;
+  return [{ name: "binlog stream", result: trouble === undefined ? "ok" : "warning", detail }];
 }
 
 async function lookAtCompression({ compression }: Config, signal: AbortSignal): Promise<string> {
