@@ -51,7 +51,9 @@ export function spooledServer(server: LogServer, spool: BinlogSpool): LogServer 
     holdsTransactions: (log) => (isReached ? server.holdsTransactions(log) : Promise.resolve(false)),
     rotate: () => server.rotate(),
     async headOf(log) {
-      const head = holds(log) ? await readLogHead(spool.directory, log.name) : undefined;
+      // Also of the one that grows.
+      const isSpooled = holds(log) || spool.position?.name === log.name;
+      const head = isSpooled ? await readLogHead(spool.directory, log.name) : undefined;
       if (head === undefined) return server.headOf(log);
       const { createdAt, log: facts } = head.scan;
       return { flavour, createdAt, head: facts.head, previousGtid: facts.previousGtid };

@@ -3,7 +3,7 @@ import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, sta
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Sandbox } from "../support/cli.ts";
 import { type CuttingProxy, startCuttingProxy } from "../support/cutting-proxy.ts";
 import type { Database, DatabaseOptions } from "../support/servers/database.ts";
@@ -42,6 +42,7 @@ const MAKES: readonly Make[] = [
   },
 ];
 
+const LINES = ["sync_binlog=1"];
 const LOGIN = "user=archiver\npassword=secret-word\nhost=127.0.0.1\nprotocol=TCP\n";
 
 /** Kills of each make: of the stream, of its connection, of the server. */
@@ -59,6 +60,9 @@ function randomOf(seed: number): () => number {
 describe.each(MAKES)("binlog stream of $name", ({ isThere, start, status, reset, serverKills }) => {
   describe.skipIf(!isThere)("on a server", () => {
     let server: Database;
+    /** One for all tests but those that need another. */
+    let shared: Database | undefined;
+    let isApart: boolean;
     let sandbox: Sandbox;
     let proxy: CuttingProxy;
     let running: ChildProcess | undefined;
@@ -68,11 +72,12 @@ describe.each(MAKES)("binlog stream of $name", ({ isThere, start, status, reset,
     const kept = () => sandbox.path("kept");
     const stored = () => logsIn(join(sandbox.copies, hostname(), "binlog"));
 
-    beforeEach(async () => {
-      server = await start({ lines: ["sync_binlog=1"] });
-      await server.sql(`CREATE DATABASE d; CREATE TABLE d.t (a INT PRIMARY KEY AUTO_INCREMENT, b LONGBLOB);
-        CREATE USER archiver@'127.0.0.1' IDENTIFIED BY 'secret-word';
-        GRANT REPLICATION SLAVE, REPLICATION CLIENT, RELOAD ON *.* TO archiver@'127.0.0.1'`);
+    beforeEach(async ({ task }) => {
+      isApart = task.name.includes("encrypts");
+      server = isApart ? await start({ lines: encrypting() }) : (shared ?? (await start({ lines: LINES })));
+      await server.sql(`CREATE DATABASE IF NOT EXISTS d; CREATE TABLE IF NOT EXISTS d.t (a INT PRIMARY KEY AUTO_INCREMENT, b LONGBLOB);
+        CREATE USER IF NOT EXISTS archiver@'127.0.0.1' IDENTIFIED BY 'secret-word';
+        GRANT REPLICATION SLAVE, REPLICATION CLIENT, RELOAD ON *.* TO archiver@'127.0.0.1'; ${reset}`);
       proxy = await startCuttingProxy(server.port);
       sandbox = new Sandbox();
       mkdirSync(kept());
@@ -84,9 +89,11 @@ describe.each(MAKES)("binlog stream of $name", ({ isThere, start, status, reset,
     afterEach(async () => {
       running?.kill("SIGKILL");
       await proxy.stop();
-      await server.stop();
+      if (isApart) await server.stop();
+      else shared = server;
       sandbox[Symbol.dispose]();
     });
+    afterAll(() => shared?.stop());
 
     function configure(mysql: Readonly<Record<string, string | number>> = {}): void {
       sandbox.configure({
@@ -133,7 +140,7 @@ describe.each(MAKES)("binlog stream of $name", ({ isThere, start, status, reset,
       server.kill();
       await pause(200);
       const { root, datadir, port } = server;
-      server = await start({ root, datadir, port, lines: ["sync_binlog=1"] });
+      server = await start({ root, datadir, port, lines: LINES });
     }
 
     /** The server's own file. After a crash MariaDB leaves it marked as open, which it tells nobody. */
@@ -209,6 +216,46 @@ describe.each(MAKES)("binlog stream of $name", ({ isThere, start, status, reset,
       expect(said).not.toContain("secret-word");
     });
 
+    test.skipIf(start !== startMariadb)(
+      "a log that the server encrypts arrives plain, also from the middle",
+      async () => {
+        stream();
+        for (let round = 1; round <= 3; round++) {
+          await server.sql("INSERT INTO d.t (b) VALUES ('plain-words')");
+          await lagMs();
+          if (round === 2) {
+            await end("SIGKILL");
+            stream();
+          } else proxy.cut();
+          await expect
+            .poll(() => said.match(/following "binlog.000001"/g)?.length ?? 0, { timeout: 10_000 })
+            .toBe(round + 1);
+        }
+        // It would be closed for ever if its age were not known.
+        expect(said).not.toContain("had the server close");
+        await server.sql("FLUSH BINARY LOGS");
+        await untilArchived();
+        expect(
+          archived("binlog.000001")
+            .toString("latin1")
+            .match(/plain-words/g),
+        ).toHaveLength(6);
+        expect(fileOf("binlog.000001").includes("plain-words")).toBe(false);
+        expect(await sandbox.run(["verify", "binlog", "all"])).toMatchObject({ exitCode: 0 });
+      },
+    );
+
+    test.skipIf(start !== startMariadb)("a log that the server encrypts is closed when it is old enough", async () => {
+      configure({ rotate_seconds: 1 });
+      stream();
+      await expect.poll(() => said, { timeout: 10_000 }).toContain('following "binlog.000001"');
+      await server.sql("INSERT INTO d.t (b) VALUES ('plain-words')");
+      await expect.poll(stored, { timeout: 10_000 }).toEqual(["binlog.000001"]);
+      // Nothing is written to the next one.
+      await pause(3000);
+      expect(stored()).toEqual(["binlog.000001"]);
+    });
+
     test("what the server has purged, reset or taken with it is still in the spool", async () => {
       configure({ binlog_spool_mb: 1 });
       // Nothing can be archived: where the copies go is a file.
@@ -255,6 +302,13 @@ describe.each(MAKES)("binlog stream of $name", ({ isThere, start, status, reset,
     });
   });
 });
+
+/** Options that have MariaDB encrypt its logs, with a key that it can read. */
+function encrypting(): string[] {
+  const keys = join("/tmp", `binlog-stream-keys-${process.pid}`);
+  writeFileSync(keys, `1;${"a7".repeat(32)}\n`, { mode: 0o644 });
+  return ["plugin_load_add=file_key_management", `file_key_management_filename=${keys}`, "encrypt_binlog=ON"];
+}
 
 function logsIn(directory: string): string[] {
   if (!existsSync(directory)) return [];

@@ -42,6 +42,7 @@ test.each([
   ["verify-binlog", ["verify", "binlog"]],
   ["binlog", ["binlog"]],
   ["binlog-push", ["binlog", "push"]],
+  ["binlog-stream", ["binlog", "stream"]],
   ["binlog-ls", ["binlog", "ls"]],
   ["check", ["check"]],
   ["init", ["init"]],
