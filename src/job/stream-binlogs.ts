@@ -169,15 +169,17 @@ class Streaming {
     const known = await spool.server();
     const resumption = resumptionOf(tail && { ...tail, uuid: known?.uuid }, listing);
     if (resumption === undefined) throw noLogs();
-    if (resumption.kind === "continue" && tail !== undefined) {
-      await spool.resume(tail);
-      if (tail.last !== undefined) this.#lastEventAt ??= tail.last.readUInt32LE(0);
-      return tail;
-    }
+    if (resumption.kind === "continue" && tail !== undefined) return this.#goOn(tail);
     if (resumption.kind === "anew") await this.#setAside(tail, resumption);
     await spool.saveServer({ uuid: listing.uuid, version: listing.version });
     await spool.begin(resumption.name);
     return { name: resumption.name, bytes: spool.position?.bytes ?? 0, first: undefined, last: undefined };
+  }
+
+  async #goOn(tail: SpoolTail): Promise<FollowFrom> {
+    await this.#stream.spool.resume(tail);
+    this.#lastEventAt ??= tail.last?.readUInt32LE(0);
+    return tail;
   }
 
   /** What holds a transaction is never thrown away while nobody else has it. */

@@ -46,7 +46,10 @@ const LINES = ["sync_binlog=1"];
 const LOGIN = "user=archiver\npassword=secret-word\nhost=127.0.0.1\nprotocol=TCP\n";
 
 /** Kills of each make: of the stream, of its connection, of the server. */
-const KILLS = [...Array<"stream">(24).fill("stream"), ...Array<"connection">(23).fill("connection")] as const;
+function killsOf(serverKills: number): ("stream" | "connection" | "server")[] {
+  const others = Array.from({ length: 50 - serverKills }, (_, index) => (index % 2 === 0 ? "stream" : "connection"));
+  return [...others, ...Array<"server">(serverKills).fill("server")];
+}
 
 /** A generator with a seed, so that a failure can be had again. */
 function randomOf(seed: number): () => number {
@@ -89,6 +92,7 @@ describe.each(MAKES)("binlog stream of $name", ({ isThere, start, status, reset,
     afterEach(async () => {
       running?.kill("SIGKILL");
       await proxy.stop();
+      rmSync(KEYS, { force: true });
       if (isApart) await server.stop();
       else shared = server;
       sandbox[Symbol.dispose]();
@@ -120,7 +124,7 @@ describe.each(MAKES)("binlog stream of $name", ({ isThere, start, status, reset,
       const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
       child.kill(signal);
       running = undefined;
-      return await ended;
+      return ended;
     }
 
     /** Keep every file of the spool although it is removed from there: the same file, under another name. */
@@ -173,11 +177,11 @@ describe.each(MAKES)("binlog stream of $name", ({ isThere, start, status, reset,
 
     test("what is archived is the server's, whatever is killed, and when", async () => {
       const random = randomOf(7);
-      const kills = [...KILLS, ...Array<"server">(serverKills).fill("server")].sort(() => random() - 0.5);
+      const kills = killsOf(serverKills).sort(() => random() - 0.5);
       const writer = writeTo(() => server.socket, random);
       stream();
       for (const kill of kills) {
-        const until = performance.now() + 100 + random() * 400;
+        const until = performance.now() + 80 + random() * 320;
         while (performance.now() < until) {
           keep();
           await pause(20);
@@ -205,6 +209,7 @@ describe.each(MAKES)("binlog stream of $name", ({ isThere, start, status, reset,
       for (const name of stored()) expect([name, archived(name).equals(fileOf(name))]).toEqual([name, true]);
       const spooled = readdirSync(kept());
       expect(spooled.length).toBeGreaterThan(5);
+      expect(writer.count()).toBeGreaterThan(200);
       for (const each of spooled) {
         const name = each.replace(/-\d+$/, "");
         const bytes = readFileSync(join(kept(), each));
@@ -303,11 +308,12 @@ describe.each(MAKES)("binlog stream of $name", ({ isThere, start, status, reset,
   });
 });
 
+const KEYS = `/tmp/binlog-stream-keys-${process.pid}`;
+
 /** Options that have MariaDB encrypt its logs, with a key that it can read. */
 function encrypting(): string[] {
-  const keys = join("/tmp", `binlog-stream-keys-${process.pid}`);
-  writeFileSync(keys, `1;${"a7".repeat(32)}\n`, { mode: 0o644 });
-  return ["plugin_load_add=file_key_management", `file_key_management_filename=${keys}`, "encrypt_binlog=ON"];
+  writeFileSync(KEYS, `1;${"a7".repeat(32)}\n`, { mode: 0o644 });
+  return ["plugin_load_add=file_key_management", `file_key_management_filename=${KEYS}`, "encrypt_binlog=ON"];
 }
 
 function logsIn(directory: string): string[] {
@@ -319,18 +325,19 @@ function logsIn(directory: string): string[] {
 
 /** Small and large transactions, and new logs now and then; goes on when the server does. */
 function writeTo(socket: () => string, random: () => number): { stop(): Promise<void>; count(): number } {
-  let isOn = true;
+  const stopping = new AbortController();
+  const { signal } = stopping;
   let count = 0;
   async function session(): Promise<void> {
     await using client = await openSession(socket());
-    while (isOn) {
+    while (!signal.aborted) {
       await client.rows("INSERT INTO d.t (b) VALUES (REPEAT(?, ?))", ["y", Math.floor(random() * 40_000)]);
       if (++count % 80 === 0) await client.rows("FLUSH BINARY LOGS");
       await pause(5);
     }
   }
-  const done = (async () => {
-    while (isOn) {
+  async function sessions(): Promise<void> {
+    while (!signal.aborted) {
       try {
         await session();
       } catch {
@@ -338,11 +345,12 @@ function writeTo(socket: () => string, random: () => number): { stop(): Promise<
         await pause(100);
       }
     }
-  })();
+  }
+  const done = sessions();
   return {
     count: () => count,
     async stop() {
-      isOn = false;
+      stopping.abort();
       await done;
     },
   };

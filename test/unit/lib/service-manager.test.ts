@@ -7,12 +7,13 @@ import { findProgram } from "../../../src/lib/programs.ts";
 import { serviceManager } from "../../../src/lib/service-manager.ts";
 
 const { signal } = new AbortController();
-const isThere = ["systemd-notify", "socat"].every((program) => findProgram(program) !== undefined);
+const LISTENER = "socat";
+const isThere = ["systemd-notify", LISTENER].every((program) => findProgram(program) !== undefined);
 
 test.skipIf(!isThere)("serviceManager() tells the service manager in order", async () => {
   const root = mkdtempSync(join(tmpdir(), "notify-"));
   const socket = join(root, "socket");
-  const listener = spawn("socat", ["-u", `UNIX-RECV:${socket}`, "-"], { stdio: ["ignore", "pipe", "ignore"] });
+  const listener = spawn(LISTENER, ["-u", `UNIX-RECV:${socket}`, "-"], { stdio: ["ignore", "pipe", "ignore"] });
   try {
     let heard = "";
     listener.stdout.on("data", (chunk: Buffer) => (heard += chunk.toString()));

@@ -49,7 +49,7 @@ test("tail() finds the last whole event, whatever lies behind it; resume() takes
     expect(tail?.first?.equals(FIRST)).toBe(true);
     expect(tail?.last?.equals(SECOND)).toBe(true);
   }
-  appendFileSync(path("binlog.000001"), "\0\0\0 of a crash");
+  appendFileSync(path("binlog.000001"), "\0 of a crash".repeat(100));
   const tail = await spool.tail();
   if (tail === undefined) throw new Error("there is a log");
   await spool.resume(tail);
@@ -68,7 +68,11 @@ test("append() refuses more than may wait, as long as something can be archived,
   await spool.begin("binlog.000009");
   await spool.append([FIRST, large]);
   const behind = 4 + FIRST.length + large.length;
-  await spool.append([query(behind, "y".repeat(60))]);
+  const next = query(behind, "y".repeat(60));
+  await spool.append([next]);
+  // Nothing would be gained by waiting.
+  expect(spool.position?.bytes).toBeGreaterThan(1000);
+  await spool.append([query(behind + next.length)]);
   await spool.begin("binlog.000010");
   await expect(spool.append([FIRST])).rejects.toMatchObject({ code: "NO_SPACE" });
   expect(spool.position).toEqual({ name: "binlog.000010", bytes: 4 });
