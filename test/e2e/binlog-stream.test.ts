@@ -122,8 +122,8 @@ describe.each(MAKES)("binlog stream of $name", ({ isThere, start, status, reset,
       const child = running;
       if (child === undefined) throw new Error("nothing runs");
       const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
-      child.kill(signal);
       running = undefined;
+      if (!child.kill(signal)) throw new Error(`it had ended by itself, with ${child.exitCode}: ${said}`);
       return ended;
     }
 
@@ -267,6 +267,7 @@ describe.each(MAKES)("binlog stream of $name", ({ isThere, start, status, reset,
       writeFileSync(sandbox.copies, "");
       stream();
       await expect.poll(() => said, { timeout: 10_000 }).toContain('following "binlog.000001"');
+      const second = sandbox.run(["binlog", "stream", "--lock-file", sandbox.lock]);
       const insert = "INSERT INTO d.t (b) VALUES (REPEAT('x', 300000));";
       await server.sql(`${insert} FLUSH BINARY LOGS; ${insert} FLUSH BINARY LOGS; ${insert}`);
       await expect.poll(() => logsIn(spool()).length, { timeout: 10_000 }).toBe(3);
@@ -300,8 +301,7 @@ describe.each(MAKES)("binlog stream of $name", ({ isThere, start, status, reset,
       expect(said).toContain(aside);
       const put = readFileSync(join(spool(), aside, "binlog.000003"));
       expect(put.subarray(0, open.length).equals(open)).toBe(true);
-      const second = await sandbox.run(["binlog", "stream", "--lock-file", sandbox.lock]);
-      expect(second).toMatchObject({ exitCode: 75 });
+      expect(await second).toMatchObject({ exitCode: 75 });
       expect(await end("SIGTERM")).toBe(143);
       expect((await sandbox.run(["check"])).stdout).toMatch(/binlog stream +warning +it does not run/);
     });

@@ -17,6 +17,9 @@ type StreamOptions = { readonly lockFile: string };
 /** How long another run that archives binary logs is waited for, in seconds. */
 const ARCHIVE_WAIT_SECONDS = 1800;
 
+/** As long as it takes until a lock is broken whose holder was killed while he took it. */
+const OWN_WAIT_SECONDS = 25;
+
 /** Follow the server's binary log until a signal ends it. */
 export async function stream(options: StreamOptions, invocation: Invocation): Promise<never> {
   const context = { ...(await openConfig(invocation)), log: await openLog(invocation, true) };
@@ -27,7 +30,7 @@ export async function stream(options: StreamOptions, invocation: Invocation): Pr
   await spool.prepare();
   const lost = new AbortController();
   await using _lock = await acquireLock(join(spool.directory, "stream"), {
-    waitSeconds: 0,
+    waitSeconds: OWN_WAIT_SECONDS,
     signal: invocation.signal,
     onLost: (error) => lost.abort(error),
   });
