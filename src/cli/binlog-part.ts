@@ -2,7 +2,7 @@ import type { Config, MysqlOptions } from "../config/options.ts";
 import type { Destination } from "../destination/destination.ts";
 import { BackupError } from "../domain/errors.ts";
 import type { Interval } from "../domain/interval.ts";
-import { backupBinlogs, type LocalBinlogs } from "../job/backup-binlogs.ts";
+import { backupBinlogs, type LocalBinlogs, type LogServer } from "../job/backup-binlogs.ts";
 import { type Part, WAIT_SECONDS } from "../job/run.ts";
 import { acquireLock } from "../lib/lock.ts";
 import { type PartOptions, workshopOf } from "./backup-services.ts";
@@ -15,6 +15,10 @@ type Request = { readonly runType: Interval; readonly lockFile: string; readonly
 type Options = PartOptions & {
   /** The user asked for binary logs, rather than that the config has a section of the server. */
   readonly isWanted: boolean;
+  /** Archive from here instead of from the server of the config alone. */
+  readonly server?: (signal: AbortSignal) => LogServer;
+  /** Overrides the config's. */
+  readonly rotateSeconds?: number;
 };
 
 /** The part of a run that archives the server's binary logs. */
@@ -57,8 +61,8 @@ async function archive(context: Context, options: Opened): Promise<boolean> {
   return backupBinlogs({
     ...(await workshopOf(context, { ...options, media: "binlog" })),
     local: localOf(config),
-    server: binlogServer(mysql, { idleSeconds: config.run.idleSeconds, signal }),
-    rotateSeconds: mysql.rotateSeconds,
+    server: options.server?.(signal) ?? binlogServer(mysql, { idleSeconds: config.run.idleSeconds, signal }),
+    rotateSeconds: options.rotateSeconds ?? mysql.rotateSeconds,
     expireDays: mysql.expireLogDays,
     async mysqlCopies() {
       const { status, doubtful } = await shelfOf(destination, config.hostname, "mysql").status.load({ signal });

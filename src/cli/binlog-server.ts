@@ -4,6 +4,7 @@ import type { ClosedLog, LogHead } from "../domain/binlog-incarnation.ts";
 import { BackupError } from "../domain/errors.ts";
 import type { LogListing, LogServer } from "../job/backup-binlogs.ts";
 import type { PurgedServer } from "../job/purge-binlogs.ts";
+import { BinlogFollower, type FollowFrom, type FollowStep, placeOf } from "../mysql/binlog-follower.ts";
 import { type OpenedClient, openClient } from "../mysql/client.ts";
 import { readDefaultsFile } from "../mysql/defaults-file.ts";
 import { findLogProgram, loginFile } from "../mysql/log-program.ts";
@@ -23,10 +24,17 @@ type Options = { readonly idleSeconds: number; readonly signal: AbortSignal };
 /** MySQL puts so many bytes before what it encrypts; a client gets the log without them. */
 const ENCRYPTION_HEADER_BYTES = 512;
 
+/** A server whose logs are followed as it writes them. */
+export type Followed = {
+  /** What follows a place of a log, and then of the next ones: all that came since the last pull. `list()` comes first. */
+  readonly follow: (from: FollowFrom, serverId: number) => AsyncGenerator<readonly FollowStep[], void>;
+};
+
 /** The binary logs of the server of the config, read on this host where that is possible, else over the network. */
-export function binlogServer(mysql: MysqlOptions, options: Options): LogServer & PurgedServer {
+export function binlogServer(mysql: MysqlOptions, options: Options): LogServer & PurgedServer & Followed {
   const server = new Server(mysql, options);
   return {
+    follow: (from, serverId) => server.follow(from, serverId),
     list: () => server.list(),
     holdsTransactions: (log) => server.holdsTransactions(log),
     rotate: () => server.ask(rotateLogs),
@@ -97,6 +105,15 @@ class Server {
     }
     const previousGtid = await this.ask((client) => previousGtidOf(client, log));
     return { flavour, createdAt: undefined, head: undefined, previousGtid };
+  }
+
+  async *follow(from: FollowFrom, serverId: number): AsyncGenerator<readonly FollowStep[], void> {
+    const { flavour } = this.#listed;
+    await using client = await openClient(this.#mysql, { signal: this.#options.signal });
+    const follower = new BinlogFollower(from);
+    for await (const events of client.dump({ name: from.name, position: placeOf(from), serverId, flavour })) {
+      yield events.map((event) => follower.take(event)).filter((step) => step !== undefined);
+    }
   }
 
   async sourceOf(log: ClosedLog, onProgress: (bytes: number) => void) {

@@ -171,6 +171,15 @@ const addBinlog: Add = (program, start) => {
       start(async (invocation) => (await import("./commands/binlog.ts")).push(options, invocation));
     });
   group
+    .command("stream")
+    .description(
+      "follow the server's binary log as it is written, and archive it; a service that runs until it is ended",
+    )
+    .option("--lock-file <path>", "file that keeps runs from overlapping", DEFAULT_LOCK)
+    .action((options: { lockFile: string }) => {
+      start(async (invocation) => (await import("./commands/binlog-stream.ts")).stream(options, invocation));
+    });
+  group
     .command("ls")
     .description("list the archived binary logs, and what is missing between them")
     .option("--host <host>", "another host than this one", host)

@@ -23,10 +23,10 @@ export async function openConfig({ terminal, configPath }: Invocation): Promise<
   return { config, warnings };
 }
 
-/** The log of a command, after its config was opened. Its library takes time to load: a quick command asks when it has something to say. */
-export async function openLog({ terminal, debug }: Invocation): Promise<Log> {
+/** The log of a command, after its config was opened. Its library takes time to load: a quick command asks when it has something to say. A service tells more. */
+export async function openLog({ terminal, debug }: Invocation, isService = false): Promise<Log> {
   const { createLog } = await import("./log.ts");
-  const level = debug ? "debug" : terminal.isInteractive ? "info" : "warn";
+  const level = debug ? "debug" : terminal.isInteractive || isService ? "info" : "warn";
   return createLog({ level, redact: terminal.redact, write: (text) => terminal.note(text) });
 }
 

@@ -19,6 +19,9 @@ export type MysqlOptions = {
   readonly expireLogDays: number;
   /** Age in seconds from which on a run has the server close its binary log, to copy it. */
   readonly rotateSeconds: number;
+  /** Where `binlog stream` writes down what it follows; and how much of it may wait to be archived. */
+  readonly binlogSpool: string;
+  readonly binlogSpoolBytes: number;
   /** What an increment is taken from: the last full copy, or the last copy whatever it is. */
   readonly incrementalFrom: "full" | "last";
   /** Leave out values that look like secrets from the server's config files: they stand in the status, which is never encrypted. */

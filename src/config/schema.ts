@@ -245,6 +245,8 @@ const SECTIONS = {
     full_backup_days: v.optional(integer(1)),
     expire_log_days: v.optional(count, "7"),
     rotate_seconds: v.optional(count, "0"),
+    binlog_spool: given(v.optional(directory, "/var/lib/twindb-backup/binlog")),
+    binlog_spool_mb: v.optional(integer(1), "10240"),
     xtrabackup_binary: maybe(line),
     xbstream_binary: maybe(line),
     hostname: maybe(host),

@@ -104,6 +104,8 @@ function mysqlOf(mysql: Settings["mysql"]): MysqlOptions {
     fullBackupDays: mysql.full_backup_days,
     expireLogDays: mysql.expire_log_days,
     rotateSeconds: mysql.rotate_seconds,
+    binlogSpool: mysql.binlog_spool,
+    binlogSpoolBytes: mysql.binlog_spool_mb * 1024 ** 2,
     parallel: mysql.parallel,
     incrementalFrom: mysql.incremental_from,
     maskSecrets: mysql.mask_secrets,

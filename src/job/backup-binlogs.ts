@@ -57,7 +57,7 @@ export type LocalBinlogs = Kept & {
 export type BinlogBackup = Workshop<"binlog"> & {
   readonly local: LocalBinlogs | undefined;
   readonly server: LogServer;
-  /** Age in seconds from which on the log that is being written to is closed, to be copied, when it holds anything. */
+  /** Age in seconds from which on the log that is being written to is closed, to be copied, when it holds anything; infinite for never. */
   readonly rotateSeconds: number;
   readonly expireDays: number;
   /** The MySQL copies of the host, and whether that list cannot be trusted. */
@@ -108,7 +108,7 @@ async function closedLogs(backup: BinlogBackup): Promise<LogListing | undefined>
 
 /** A log without transactions is left open: an idle server would get an empty one with each run. */
 async function isDue({ server, rotateSeconds, now }: BinlogBackup, open: ClosedLog): Promise<boolean> {
-  if (!(await server.holdsTransactions(open))) return false;
+  if (rotateSeconds === Number.POSITIVE_INFINITY || !(await server.holdsTransactions(open))) return false;
   if (rotateSeconds === 0) return true;
   const { createdAt } = await server.headOf(open);
   return createdAt === undefined || now().getTime() - createdAt.getTime() >= rotateSeconds * 1000;

@@ -99,6 +99,7 @@ export class BinlogScanner {
   #pending = Buffer.alloc(0);
   #bytes = 0;
   #offset = 0;
+  #last = 0;
   #current: Current | undefined;
   #format: LogFormat | undefined;
   #createdAt = 0;
@@ -122,6 +123,11 @@ export class BinlogScanner {
   /** Whether the first transaction was seen, so that all that tells the log from others was read. */
   get isBegun(): boolean {
     return this.#transactions.isBegun;
+  }
+
+  /** Where the last whole event begins, and where it ends; both 0 before the first one. */
+  get lastEvent(): { readonly start: number; readonly end: number } {
+    return { start: this.#last, end: this.#last === 0 ? 0 : this.#offset };
   }
 
   push(chunk: Uint8Array): void {
@@ -209,7 +215,9 @@ export class BinlogScanner {
       if (error instanceof BackupError) throw error;
       this.#damage = { offset: start, what: "an event does not hold what it should" };
     }
-    if (this.#damage === undefined) this.#offset = start + length;
+    if (this.#damage !== undefined) return;
+    this.#offset = start + length;
+    this.#last = start;
   }
 
   /** @returns how many bytes were taken. */

@@ -81,6 +81,15 @@ export function statementFailure(cause: unknown, sql: string, subject: Subject):
   return new BackupError(code, message, { hint: code === "NOT_PERMITTED" ? hint : undefined, cause });
 }
 
+/** The server sends its binary log no more. */
+export function followFailure(cause: unknown, subject: Subject): BackupError {
+  const failure = statementFailure(cause, "COM_BINLOG_DUMP", subject);
+  const { words } = said(cause);
+  const message = `Cannot follow the binary log as "${subject.target}": ${words}`;
+  const hint = failure.code === "UNREACHABLE" ? "It is tried again until the server answers." : failure.hint;
+  return new BackupError(failure.code, message, { hint, cause, retryable: failure.retryable });
+}
+
 function unreachable(message: string, cause: unknown): BackupError {
   const isTls = String((cause as DriverError).code).startsWith("HANDSHAKE_");
   const hint = isTls

@@ -5,7 +5,8 @@ import type { Duplex } from "node:stream";
 import type { Connection, ConnectionOptions, QueryResult, SslOptions } from "mysql2";
 import { BackupError } from "../domain/errors.ts";
 import { abortable } from "../lib/abortable.ts";
-import { connectFailure, type Subject, statementFailure } from "./client-errors.ts";
+import { DUMP_SETTINGS, type DumpRequest, dumpEvents } from "./binlog-dump.ts";
+import { connectFailure, followFailure, type Subject, statementFailure } from "./client-errors.ts";
 import { type LoginOptions, loginOptions, readDefaultsFile } from "./defaults-file.ts";
 import { addressesOf, findSocket, type ServerAddress, type ServerChoice, showAddress } from "./server-address.ts";
 
@@ -35,6 +36,13 @@ export interface Client extends AsyncDisposable {
 export interface OpenedClient extends Client {
   /** Where the server answered: what a backup tool has to be told. */
   readonly address: ServerAddress;
+
+  /**
+   * The events of the server's binary logs as it sends them, from one place on: what came since the last pull. Also those that it makes up
+   * for its clients. Never ends by itself; nothing else can be asked in this session afterwards. Needs REPLICATION SLAVE.
+   * @throws {BackupError} as `rows()`.
+   */
+  dump(request: DumpRequest): AsyncGenerator<readonly Buffer[], never>;
 }
 
 /** Connects to an address. */
@@ -211,6 +219,19 @@ class Session implements OpenedClient {
   async value(sql: string, values: readonly SqlValue[] = []): Promise<string | undefined> {
     const [row = {}] = await this.rows(sql, values);
     return Object.values(row)[0];
+  }
+
+  async *dump(request: DumpRequest): AsyncGenerator<readonly Buffer[], never> {
+    for (const sql of DUMP_SETTINGS[request.flavour]) await this.rows(sql);
+    try {
+      return yield* dumpEvents(this.#connection, request);
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      throw error instanceof BackupError ? error : followFailure(error, this.#subject);
+    } finally {
+      // The server would go on for ever.
+      this.#socket.destroy();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -7,6 +7,8 @@ export type CuttingProxy = {
   cutAfter: number | undefined;
   /** Carry nothing more, either way, once a connection has carried that many bytes towards the server. */
   stallAfter: number | undefined;
+  /** Break the connections that are open now. */
+  cut(): void;
   stop(): Promise<void>;
 };
 
@@ -27,6 +29,9 @@ export async function startCuttingProxy(target: number): Promise<CuttingProxy> {
     port: (server.address() as { port: number }).port,
     cutAfter: undefined,
     stallAfter: undefined,
+    cut: () => {
+      for (const socket of sockets) socket.destroy();
+    },
     stop: async () => {
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => server.close(resolve));

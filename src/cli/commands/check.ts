@@ -1,12 +1,15 @@
 import { stat } from "node:fs/promises";
 import type { Config } from "../../config/options.ts";
 import type { Destination } from "../../destination/destination.ts";
+import { streamTrouble } from "../../domain/binlog-stream.ts";
 import type { FilesCopy, MysqlCopy } from "../../domain/copy.ts";
 import { humanBytes, humanSeconds } from "../../domain/human.ts";
 import { isBroken } from "../../domain/soundness.ts";
 import { deletionFinding, driftFinding, type Finding, look, probeDestination } from "../../job/check.ts";
+import { isRunning } from "../../lib/process-identity.ts";
 import { compress } from "../../modifier/compress.ts";
 import { openGpg } from "../../modifier/gpg.ts";
+import { readStreamState } from "../../source/binlog-spool.ts";
 import { type Context, openContext, openDestination, shelfOf } from "../context.ts";
 import { exitStatusOf } from "../exit-status.ts";
 import { findingTable, jsonOf } from "../finding-row.ts";
@@ -53,6 +56,7 @@ export async function findingsOf({ config, log, warnings }: Context, invocation:
     ...(config.source.mysql
       ? [await look("mysql", () => lookAtServer(config, { binaries: mysqlBinaries(config, invocation), log, signal }))]
       : []),
+    ...(await lookAtStream(config)),
     await look("compression", () => lookAtCompression(config, signal)),
     await look("encryption", () => lookAtEncryption(config, signal)),
     ...(await lookAtDestination(config, signal)),
@@ -77,6 +81,16 @@ async function lookAtServer({ mysql }: Config, opening: Opening): Promise<string
   const sessions = sessionsOf(mysql, opening);
   const { engine, version } = await sessions.ask((client) => inspectServer(client, sessions));
   return `${version}, copied by ${engine === "clone" ? "its CLONE plugin" : `${engine.name} ${engine.version}`}`;
+}
+
+/** Whether the stream of binary logs runs, where one ever did. */
+async function lookAtStream({ mysql }: Config): Promise<Finding[]> {
+  const state = mysql && (await readStreamState(mysql.binlogSpool));
+  if (state === undefined) return [];
+  const trouble = streamTrouble(state, new Date(), isRunning(state.pid));
+  const detail =
+    trouble ?? `"${state.log}", ${humanBytes(state.bytes)}, last event ${state.lastEventAt ?? "not seen yet"}`;
+  return [{ name: "binlog stream", result: trouble === undefined ? "ok" : "warning", detail }];
 }
 
 async function lookAtCompression({ compression }: Config, signal: AbortSignal): Promise<string> {

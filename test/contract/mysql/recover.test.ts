@@ -225,8 +225,7 @@ function recovering(product: ReplayVendor): void {
     expect(byGtid.told).toMatchObject({ last_gtid: gtid, gtid: all, position: end });
     const byPlace = await restore("--to-position", place);
     // A copy may have been taken right there: then nothing is left to replay.
-    const { binlog, position } = byGtid.told;
-    expect(byPlace.told).toMatchObject({ binlog, position, gtid: all });
+    expect(byPlace.told).toMatchObject({ position: end, gtid: all });
     const rows = await idsIn(byGtid.target);
     await inside(byPlace.target, async ({ sql }) => {
       expect(await sql("SELECT COUNT(*), COALESCE(MAX(id), 0) FROM shop.steady")).toBe(rows);

@@ -50,6 +50,7 @@ test.each([
   ["verify-binlog", ["verify", "binlog"]],
   ["binlog", ["binlog"]],
   ["binlog-push", ["binlog", "push"]],
+  ["binlog-stream", ["binlog", "stream"]],
   ["binlog-ls", ["binlog", "ls"]],
   ["binlog-purge", ["binlog", "purge"]],
   ["binlog-takeover", ["binlog", "takeover"]],

@@ -85,6 +85,8 @@ describe("parseConfig() with the predecessor's file", () => {
         maskSecrets: true,
         recordChecksums: false,
         rotateSeconds: 0,
+        binlogSpool: "/var/lib/twindb-backup/binlog",
+        binlogSpoolBytes: 10 * 1024 ** 3,
         galeraWaitSeconds: 900,
         parallel: undefined,
         xtrabackupBinary: "/opt/percona/bin/xtrabackup",
