@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 
 const CHROMIUM = "/usr/bin/chromium";
 
@@ -40,9 +41,9 @@ export class Browser implements AsyncDisposable {
     const { targetId } = await browser.#call("Target.createTarget", { url: `file://${file}` });
     const { sessionId } = await browser.#call("Target.attachToTarget", { targetId, flatten: true });
     browser.#session = String(sessionId);
-    await browser.evaluate(
-      `new Promise((done) => document.readyState === "complete" ? done() : addEventListener("load", done))`,
-    );
+    // A new page is an empty one at first, which is complete as well.
+    const isLoaded = `location.protocol === "file:" && document.readyState === "complete"`;
+    while ((await browser.evaluate(isLoaded)) !== true) await sleep(10);
     return browser;
   }
 
