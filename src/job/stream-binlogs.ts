@@ -188,9 +188,14 @@ class Streaming {
     const { spool, log, now } = this.#stream;
     if (tail === undefined) return;
     const closed = isAll ? await spool.closed() : [];
-    const directory = await spool.setAside({ isAll, now: now() });
     const holds = [...closed.map(nameOf), ...(tail.isBegun ? [tail.name] : [])];
-    if (holds.length === 0) return;
+    if (holds.length === 0) {
+      // Such as one that a server began and began again, because it was killed in between.
+      await spool.dropNewest();
+      log.info(`${why}: "${tail.name}", which held no transaction, is fetched anew`);
+      return;
+    }
+    const directory = await spool.setAside({ isAll, now: now() });
     log.warn(
       `${why}: what was written down of ${holds.map((name) => `"${name}"`).join(", ")} is put into "${directory}"`,
     );

@@ -162,6 +162,16 @@ export class BinlogSpool implements AsyncDisposable {
     await this.measure();
   }
 
+  /** Forget the newest log. */
+  async dropNewest(): Promise<void> {
+    const newest = (await this.logs()).at(-1);
+    await this.#guarded("write to", async () => {
+      await this.#close();
+      if (newest !== undefined) await rm(join(this.directory, newest.name), { force: true });
+      await this.#syncDirectory();
+    });
+  }
+
   /** Put the newest log away, or all, where nobody goes on with them. @returns where they are. */
   async setAside({ isAll, now }: { readonly isAll: boolean; readonly now: Date }): Promise<string> {
     const directory = join(this.directory, `aside-${now.toISOString().replaceAll(/[-:.]/g, "")}`);

@@ -97,6 +97,15 @@ test("setAside() keeps what it puts away", async () => {
   expect((await spool.logs()).map(({ name }) => name)).toEqual(["binlog.000001"]);
 });
 
+test("dropNewest() leaves what is complete", async () => {
+  for (const number of [1, 2]) await spool.begin(`binlog.00000${number}`);
+  await spool.dropNewest();
+  expect((await spool.logs()).map(({ name }) => name)).toEqual(["binlog.000001"]);
+  expect(spool.position).toBeUndefined();
+  await spool.begin("binlog.000002");
+  expect(await spool.tail()).toMatchObject({ name: "binlog.000002", isBegun: false });
+});
+
 test("readStreamState() reads what was saved, and nothing where no stream ever ran", async () => {
   expect(await readStreamState(spool.directory)).toBeUndefined();
   const state = { pid: 1, state: "waiting", log: undefined, bytes: 0 } as const;
