@@ -21,6 +21,7 @@ export default defineConfig({
           name: "contract",
           root,
           include: ["test/contract/**/*.test.ts"],
+          maxWorkers: 2,
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
