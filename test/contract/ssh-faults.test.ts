@@ -166,8 +166,13 @@ describe.skipIf(!hasSshd())("faults of SSH", () => {
     const place = options();
     await using destination = await openSsh(place, { transport });
     await destination.capabilities({ signal });
-    setTimeout(killConnections, 60);
-    await expect(destination.put(KEY, slowContent(), { signal })).rejects.toMatchObject({ code: "UNREACHABLE" });
+    // Again and again: how soon the upload has its connection, nobody knows.
+    const killing = setInterval(killConnections, 60);
+    try {
+      await expect(destination.put(KEY, slowContent(), { signal })).rejects.toMatchObject({ code: "UNREACHABLE" });
+    } finally {
+      clearInterval(killing);
+    }
     expect(await keysOf(destination)).toEqual([]);
   });
 
