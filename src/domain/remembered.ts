@@ -1,10 +1,10 @@
-import type { BinlogCopy, Copy, Preservation } from "./copy.ts";
+import type { BinlogCopy, Copy, Mark, Preservation, Verification } from "./copy.ts";
 import { withPreservation } from "./preservation.ts";
 import { withMark } from "./soundness.ts";
 
 /**
- * A recorded copy with what its manifest says that people decided of it: a status of an earlier generation does not know the last of that. Where the two
- * differ the careful one counts: the longer preservation, the later mark, the later takeover.
+ * A recorded copy with what its manifest says was found or decided of it since it was stored: a status of an earlier generation does not know the last
+ * of that. Where the two differ the careful one counts: the longer preservation, the later mark, the later verify, the later takeover.
  */
 export function withRemembered<C extends Copy>(copy: C, manifest: Copy | undefined): C {
   if (manifest === undefined) return copy;
@@ -12,7 +12,16 @@ export function withRemembered<C extends Copy>(copy: C, manifest: Copy | undefin
   const preserved = until === undefined ? copy : withPreservation(copy, until);
   const { mark } = manifest;
   const isLater = mark !== undefined && (copy.mark === undefined || mark.at > copy.mark.at);
-  return withEnd(isLater ? withMark(preserved, mark) : preserved, manifest);
+  const marked = isLater ? withMark(preserved, mark) : preserved;
+  return withEnd({ ...marked, verified: verdict([copy.verified, manifest.verified], marked.mark) }, manifest);
+}
+
+/** What the last verify found. That a person called the copy good since takes back what was found wrong. */
+function verdict(found: readonly (Verification | undefined)[], mark: Mark | undefined): Verification | undefined {
+  const [last] = found
+    .filter((each) => each !== undefined)
+    .toSorted((left, right) => Number(right.at) - Number(left.at));
+  return last?.ok === false && mark?.broken === false && mark.at > last.at ? undefined : last;
 }
 
 function longer(left: Preservation | undefined, right: Preservation | undefined): Preservation | undefined {

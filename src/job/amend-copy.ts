@@ -32,7 +32,8 @@ function isUnder(key: Key, copy: Copy): boolean {
   return copy.key === key || (copy.media === "binlog" && copy.key === withoutSuffixes(key));
 }
 
-function locatedAt<C extends Copy>(key: Key, copy: C): C {
+/** The copy with the key of its object, for its manifest lies beside that. */
+export function locatedAt<C extends Copy>(key: Key, copy: C): C {
   return copy.key === key ? copy : { ...copy, key, suffixes: suffixesOf(nameOf(key)) };
 }
 

@@ -5,6 +5,7 @@ import { withoutSuffixes } from "../domain/names.ts";
 import type { Doubt } from "../domain/reconcile.ts";
 import type { Status } from "../domain/status.ts";
 import { type BinlogScan, EncryptedLogError, scanBinlog } from "../mysql/binlog-events.ts";
+import { recordFindings } from "./record-findings.ts";
 import { type Reading, readCopy } from "./restore-file.ts";
 import type { Shelf } from "./shelf.ts";
 
@@ -103,16 +104,9 @@ function speaksOfCopy(error: unknown): boolean {
   return error instanceof BackupError && ["DATA_DAMAGED", "NOT_FOUND", "PROGRAM_FAILED"].includes(error.code);
 }
 
-/** @returns why the destination may not be written to; what was found out is worth telling all the same. */
-async function record(copy: BinlogCopy, ok: boolean, { shelf, signal }: VerifyBinlogOptions): Promise<unknown> {
+function record(copy: BinlogCopy, ok: boolean, { shelf, signal }: VerifyBinlogOptions): Promise<unknown> {
   const verified: Verification = { at: new Date(), ok, level: copy.sha256 === undefined ? "decode" : "checksum" };
-  try {
-    await shelf.status.update((now) => withResult(now, copy, verified), { signal });
-    return undefined;
-  } catch (error) {
-    if (error instanceof BackupError && error.code === "NOT_PERMITTED") return error;
-    throw error;
-  }
+  return recordFindings(shelf, { keys: [copy.key], change: (now) => withResult(now, copy, verified), signal });
 }
 
 /** The predecessor records a log without the suffixes of its object. */

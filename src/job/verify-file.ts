@@ -3,6 +3,7 @@ import { BackupError } from "../domain/errors.ts";
 import type { Doubt } from "../domain/reconcile.ts";
 import { withVerification } from "../domain/status.ts";
 import { type Command, into } from "../lib/command.ts";
+import { recordFindings } from "./record-findings.ts";
 import { type Reading, readCopy } from "./restore-file.ts";
 import type { Shelf } from "./shelf.ts";
 
@@ -42,7 +43,8 @@ export async function verifyFile(copy: FilesCopy, doubt: Doubt | undefined, opti
   const started = performance.now();
   const error = await read(copy, doubt, options);
   options.signal.throwIfAborted();
-  const unrecorded = speaksOfCopy(error) ? await record(copy, error === undefined, options) : undefined;
+  const verified: Verification = { at: new Date(), ok: error === undefined, level: levelOf(copy) };
+  const unrecorded = speaksOfCopy(error) ? await record(copy, verified, options) : undefined;
   return { copy, seconds: (performance.now() - started) / 1000, error, unrecorded };
 }
 
@@ -66,14 +68,6 @@ function speaksOfCopy(error: unknown): boolean {
   return error instanceof BackupError && ["DATA_DAMAGED", "NOT_FOUND", "PROGRAM_FAILED"].includes(error.code);
 }
 
-/** @returns why the destination may not be written to; what was found out is worth telling all the same. */
-async function record(copy: FilesCopy, ok: boolean, { shelf, signal }: VerifyOptions): Promise<unknown> {
-  const verified: Verification = { at: new Date(), ok, level: levelOf(copy) };
-  try {
-    await shelf.status.update((now) => withVerification(now, copy.key, verified), { signal });
-    return undefined;
-  } catch (error) {
-    if (error instanceof BackupError && error.code === "NOT_PERMITTED") return error;
-    throw error;
-  }
+function record({ key }: FilesCopy, verified: Verification, { shelf, signal }: VerifyOptions): Promise<unknown> {
+  return recordFindings(shelf, { keys: [key], change: (now) => withVerification(now, key, verified), signal });
 }

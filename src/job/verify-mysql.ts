@@ -8,6 +8,7 @@ import { type Status, withVerification } from "../domain/status.ts";
 import { type Command, into } from "../lib/command.ts";
 import { inspectXbstream } from "../lib/xbstream.ts";
 import { blame } from "./blame.ts";
+import { recordFindings } from "./record-findings.ts";
 import { type MysqlRecovery, recoverMysql } from "./recover-mysql.ts";
 import { readCopy } from "./restore-file.ts";
 import { type MysqlRestore, restoreMysql } from "./restore-mysql.ts";
@@ -124,21 +125,14 @@ function withFinding(status: Status<MysqlCopy>, key: Key, verified: Verification
   return verified.ok && isDeeper ? status : withVerification(status, key, verified);
 }
 
-/** @returns why the destination may not be written to; what was found out is worth telling all the same. */
+/** @returns why it could not be recorded, when it could not be. */
 async function record(copy: MysqlCopy, culprit: Key | undefined, options: VerifyMysqlOptions): Promise<unknown> {
   const { shelf, candidates, level, signal } = options;
   // A binary log that is to blame says nothing about the copy.
   const isOfLog = culprit !== undefined && !candidates.some(({ copy }) => copy.key === culprit);
   if (shelf === undefined || isOfLog) return undefined;
   const verified: Verification = { at: new Date(), ok: culprit === undefined, level };
-  const keys = new Set([culprit ?? copy.key, copy.key]);
-  try {
-    await shelf.status.update((now) => [...keys].reduce((status, key) => withFinding(status, key, verified), now), {
-      signal,
-    });
-    return undefined;
-  } catch (error) {
-    if (error instanceof BackupError && error.code === "NOT_PERMITTED") return error;
-    throw error;
-  }
+  const keys = [...new Set([culprit ?? copy.key, copy.key])];
+  const change = (now: Status<MysqlCopy>) => keys.reduce((status, key) => withFinding(status, key, verified), now);
+  return recordFindings(shelf, { keys, change, signal });
 }

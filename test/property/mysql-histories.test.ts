@@ -5,6 +5,7 @@ import type { Interval } from "../../src/domain/interval.ts";
 import type { Key } from "../../src/domain/key.ts";
 import { ancestorsOf, type RetentionPolicy } from "../../src/domain/retention.ts";
 import { withVerification } from "../../src/domain/status.ts";
+import { recordFindings } from "../../src/job/record-findings.ts";
 import { MysqlWorld, type StoreFault, type ToolFault } from "../support/mysql-world.ts";
 
 const { signal } = new AbortController();
@@ -69,7 +70,11 @@ async function strike(world: MysqlWorld, { blow, victim }: Step, injuries: Injur
   if (blow === "vanish") await world.destination.remove(copy.key, { signal });
   const verified = { at: world.now, ok: false, level: "boot" };
   if (blow === "broken")
-    await world.shelf.status.update((now) => withVerification(now, copy.key, verified), { signal });
+    await recordFindings(world.shelf, {
+      keys: [copy.key],
+      change: (now) => withVerification(now, copy.key, verified),
+      signal,
+    });
 }
 
 /** What a restore of a copy needs: itself and its ancestors, whose streams follow each other without a gap. */

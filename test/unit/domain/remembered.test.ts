@@ -29,6 +29,19 @@ test("withRemembered() takes the later word of a person, with what it says of a 
   expect(withRemembered(recorded, undefined)).toBe(recorded);
 });
 
+test("withRemembered() takes the later verify, unless a person called the copy good since", () => {
+  const found = (day: number, ok: boolean) => filesCopy(at(1), { verified: { at: at(day), ok, level: "checksum" } });
+  expect(withRemembered(filesCopy(at(1)), found(2, false))).toEqual(found(2, false));
+  expect(withRemembered(found(2, true), found(3, false))).toEqual(found(3, false));
+  expect(withRemembered(found(3, true), found(2, false))).toEqual(found(3, true));
+  const mark: Mark = { broken: false, at: at(4), by: "root@db7", reason: undefined };
+  expect(withRemembered({ ...filesCopy(at(1)), mark }, found(3, false))).toMatchObject({ mark, verified: undefined });
+  expect(withRemembered({ ...filesCopy(at(1)), mark }, found(5, false))).toMatchObject({
+    mark,
+    verified: { ok: false },
+  });
+});
+
 test("withRemembered() takes the later takeover", () => {
   const end = (epoch: number): TimelineEnd => {
     return { epoch, gtid: "0-1-5", at: at(2), by: "root@db8", to: { uuid: undefined, serverId: 2, host: "db8" } };

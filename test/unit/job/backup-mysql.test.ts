@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
+import type { MysqlCopy } from "../../../src/domain/copy.ts";
 import { BackupError } from "../../../src/domain/errors.ts";
-import { withVerification } from "../../../src/domain/status.ts";
+import { type Status, withVerification } from "../../../src/domain/status.ts";
+import { recordFindings } from "../../../src/job/record-findings.ts";
 import { MysqlWorld } from "../../support/mysql-world.ts";
 
 const { signal } = new AbortController();
@@ -90,6 +92,22 @@ describe("backupMysql()", () => {
     world.pass(1);
     expect(await world.run("hourly", OPTIONS)).toBe(true);
     expect((await world.copies()).at(-1)).toMatchObject({ kind: "full", interval: "hourly" });
+  });
+
+  test("backupMysql() takes no increment on a copy that a verify found damaged before the status was lost", async () => {
+    const world = await livedIn(0);
+    const [full] = await world.copies();
+    const verified = { at: world.now, ok: false, level: "boot" };
+    const change = (now: Status<MysqlCopy>) => withVerification(now, full!.key, verified);
+    await recordFindings(world.shelf, { keys: [full!.key], change, signal });
+    await world.tearStatus();
+    world.pass(1);
+    expect(await world.run("hourly", OPTIONS)).toBe(false);
+    expect((await world.copies()).map(({ kind }) => kind)).toEqual(["full", "full"]);
+    world.pass(1);
+    expect(await world.run("hourly", OPTIONS)).toBe(true);
+    expect((await world.copies()).map(({ kind }) => kind)).toEqual(["full", "full", "incremental"]);
+    expect((await world.copies())[0]?.verified).toEqual(verified);
   });
 
   test("backupMysql() takes a full copy when asked to", async () => {

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { FilesCopy } from "../../../src/domain/copy.ts";
 import { BackupError } from "../../../src/domain/errors.ts";
+import { withVerification } from "../../../src/domain/status.ts";
+import { recordFindings } from "../../../src/job/record-findings.ts";
 import { restoreFile } from "../../../src/job/restore-file.ts";
 import { storeCopy } from "../../../src/job/shelf.ts";
 import { verifyFile } from "../../../src/job/verify-file.ts";
@@ -72,6 +74,11 @@ async function verify(copy: FilesCopy, doubt?: "gone") {
   });
 }
 
+/** What the manifest of a copy says of the last verify. */
+async function described({ key }: FilesCopy): Promise<FilesCopy["verified"]> {
+  return (await shelfOn(destination, "files").manifests.read(key, { signal }))?.verified;
+}
+
 async function recorded(): Promise<FilesCopy | undefined> {
   return (await shelfOn(destination, "files").status.load({ signal })).status.copies[0];
 }
@@ -121,9 +128,24 @@ describe("verifyFile()", () => {
   });
 
   test("verifyFile() records that a copy is not", async () => {
-    const { error } = await verify(await stored({ sha256: ZEROS }));
+    const copy = await stored({ sha256: ZEROS });
+    const { error } = await verify(copy);
     expect(error).toMatchObject({ code: "DATA_DAMAGED" });
     expect((await recorded())?.verified).toMatchObject({ ok: false });
+    expect(await described(copy)).toMatchObject({ ok: false });
+  });
+
+  test("verifyFile() takes back in the manifest what a verify found wrong before", async () => {
+    const copy = await stored();
+    const failed = { at: at(2), ok: false, level: "checksum" };
+    await recordFindings(shelfOn(destination, "files"), {
+      keys: [copy.key],
+      change: (now) => withVerification(now, copy.key, failed),
+      signal,
+    });
+    expect(await described(copy)).toEqual(failed);
+    expect((await verify(copy)).error).toBeUndefined();
+    expect(await described(copy)).toMatchObject({ ok: true });
   });
 
   test("verifyFile() records a copy that is gone, without reading it", async () => {
