@@ -1,6 +1,7 @@
 import { BackupError } from "../domain/errors.ts";
 import type { Key } from "../domain/key.ts";
 import { type ByteStream, type Digest, Measured } from "../lib/bytes.ts";
+import { Scavenger } from "../lib/scavenger.ts";
 import { abortable } from "./abortable.ts";
 import { type CallOptions, ObjectNotFoundError } from "./destination.ts";
 import type { DriverCalls } from "./driven-calls.ts";
@@ -55,6 +56,7 @@ class RangeReader {
   readonly #signal: AbortSignal;
   readonly #pool: PartPool;
   readonly #most: number;
+  readonly #scavenger = new Scavenger();
   readonly #reads: Read[] = [];
   #width = 1;
   #offset = 0;
@@ -103,6 +105,7 @@ class RangeReader {
         for await (const chunk of this.#read(rest)) {
           buffer.set(chunk, filled);
           filled += chunk.length;
+          this.#scavenger.dropped(chunk.length);
           attempts.progressed();
         }
         if (filled < range.bytes) throw this.#short();

@@ -17,7 +17,8 @@ export type S3Pipe = {
   readonly certificateFile: string | undefined;
 };
 
-const STDOUT = 1;
+// Opened anew, as whoever started us may have made it one that does not block.
+const STDOUT = fstatSync(1).isFIFO() ? openSync("/proc/self/fd/1", "w") : 1;
 const [readFrom, writeTo] = [promisify(read), promisify(write)];
 
 /** Standard input; a pipe in a buffer that is used again, as the product reads its pipes. */
