@@ -3,13 +3,13 @@ import type { DriverLimits } from "./driver.ts";
 const MIB = 1024 * 1024;
 
 /** Parts begin with this size where the store allows it. */
-const FIRST_PART_BYTES = 8 * MIB;
+const FIRST_PART_BYTES = 6 * MIB;
 
 /** All but the last part have a multiple of this, where the store's parts are not smaller. */
 const PART_UNIT_BYTES = 256 * 1024;
 
 /** What all buffers of one upload hold together, as long as two parts fit into that. */
-export const POOL_BYTES = 80 * MIB;
+export const POOL_BYTES = 72 * MIB;
 
 /** How much of the parts an expected length may use up; the rest is for content that is longer. */
 const EXPECTED_SHARE = 0.75;
@@ -23,9 +23,9 @@ type PartLimits = Pick<DriverLimits, "leastPartBytes" | "mostPartBytes" | "mostP
  * How large the parts of one upload are. They start small and grow with what was sent, so that content of unknown length
  * fits into the number of parts there may be, and memory stays in proportion to the copy.
  *
- * With 10,000 parts and 5 TiB, as S3 has them: 8 MiB up to 8 GB; then a thousandth of what was sent (an eighth more at most, for sizes
- * go in steps); 1 GiB from 1 TB on. Two parts must fit into memory at least: so the pool has 80 MiB up to 39 GiB, a five-hundredth of
- * the copy above that, and 2 GiB at most. A length known beforehand keeps them smaller: up to there they have one size.
+ * With 10,000 parts and 5 TiB, as S3 has them: 6 MiB up to 6 GB; then a thousandth of what was sent (an eighth more at most, for sizes
+ * go in steps); 1.125 GiB from 1.1 TB on. Two parts must fit into memory at least: so the pool has 72 MiB up to 35 GiB, a five-hundredth of
+ * the copy above that, and 2.25 GiB at most. A length known beforehand keeps them smaller: up to there they have one size.
  */
 export type PartPlan = {
   /** The least a part has, but for the last. */
@@ -46,7 +46,7 @@ export function partPlan(limits: PartLimits, expectedBytes = 0): PartPlan {
   const mostObjectBytes = Math.min(limits.mostObjectBytes, Math.max(LARGEST_COPY_BYTES, 2 * expectedBytes));
   const known = Math.min(expectedBytes, mostObjectBytes) / (limits.mostParts * EXPECTED_SHARE);
   const wanted = Math.max(FIRST_PART_BYTES, limits.leastPartBytes, stepped(known, unitBytes));
-  const found = candidates(rounded(wanted), largest)
+  const found = candidates(rounded(wanted), { largest, unitBytes })
     .map(([leastBytes, mostBytes]): PartPlan => {
       return { leastBytes, mostBytes, share: 10 / limits.mostParts, steadyBytes: expectedBytes, unitBytes };
     })
@@ -55,9 +55,12 @@ export function partPlan(limits: PartLimits, expectedBytes = 0): PartPlan {
 }
 
 /** Least and most of plans, those that need little memory for small copies first. */
-function* candidates(wantedBytes: number, largest: number): Generator<readonly [number, number], void> {
+function* candidates(
+  wantedBytes: number,
+  { largest, unitBytes }: { largest: number; unitBytes: number },
+): Generator<readonly [number, number], void> {
   for (let least = wantedBytes; least < largest; least *= 2) {
-    for (let most = least; most < largest; most *= 2) yield [least, most];
+    for (let most = least; most < largest; most = stepped(most * 1.125, unitBytes)) yield [least, most];
     yield [least, largest];
   }
 }

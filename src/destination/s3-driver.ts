@@ -25,7 +25,7 @@ const LIMITS: DriverLimits = {
   mostPartBytes: 5 * 1024 * MIB,
   mostParts: 10_000,
   mostObjectBytes: 5 * 1024 ** 2 * MIB,
-  parallelParts: 8,
+  parallelParts: 12,
   // More would cost memory: what a connection read is garbage that lies about for a while.
   parallelReads: 4,
   isConditional: true,

@@ -19,8 +19,8 @@ import { hasSeaweed, type Seaweed, startSeaweed } from "../support/servers/seawe
 import { chunks, collect, keysOf, noise, sliced } from "../support/streams.ts";
 
 const { signal } = new AbortController();
-/** Three parts of 8 MiB at most. */
-const CONTENT = noise(18 * 1024 * 1024 + 5);
+/** Three parts, for they begin with 6 MiB. */
+const CONTENT = noise(13 * 1024 * 1024 + 5);
 const QUICK = { tries: 4, firstWaitMilliseconds: 5, longestWaitMilliseconds: 20, withinMilliseconds: 60_000 };
 
 function sha256(bytes: Uint8Array): string {

@@ -54,25 +54,25 @@ describe("partPlan()", () => {
     }
   });
 
-  test("partPlan() keeps parts at 8 MiB where there may be any number of them", () => {
+  test("partPlan() keeps parts at 6 MiB where there may be any number of them", () => {
     const plan = partPlan(GOOGLE);
-    expect([nextPartBytes(plan, 0), nextPartBytes(plan, 4 * TIB)]).toEqual([8 * MIB, 8 * MIB]);
+    expect([nextPartBytes(plan, 0), nextPartBytes(plan, 4 * TIB)]).toEqual([6 * MIB, 6 * MIB]);
   });
 
-  test("partPlan() keeps what is said of S3: 80 MiB up to 39 GiB, a five-hundredth above, 2 GiB at most", () => {
+  test("partPlan() keeps what is said of S3: 72 MiB up to 35 GiB, a five-hundredth above, 2.25 GiB at most", () => {
     const plan = partPlan(S3);
     let sent = 0;
     while (sent < 5 * TIB) {
       const pool = Math.max(POOL_BYTES, 2 * nextPartBytes(plan, sent));
-      if (sent < 39 * GIB) expect(pool).toBe(80 * MIB);
-      expect(pool).toBeLessThanOrEqual(Math.min(Math.max(80 * MIB, (sent / 500) * 1.125 + MIB), 2 * GIB));
+      if (sent < 35 * GIB) expect(pool).toBe(72 * MIB);
+      expect(pool).toBeLessThanOrEqual(Math.min(Math.max(72 * MIB, (sent / 500) * 1.125 + MIB), 2.25 * GIB));
       sent += nextPartBytes(plan, sent);
     }
   });
 
-  test("partPlan() keeps parts of a known length small: 144 MiB for 1 TiB instead of 1 GiB", () => {
+  test("partPlan() keeps parts of a known length small: 144 MiB for 1 TiB instead of 1.1 GiB", () => {
     expect(nextPartBytes(partPlan(S3, TIB), TIB - 1)).toBe(144 * MIB);
-    expect(nextPartBytes(partPlan(S3), TIB - 1)).toBe(GIB);
+    expect(nextPartBytes(partPlan(S3), TIB - 1)).toBe(1152 * MIB);
   });
 
   test("partPlan() stays within the limits of any store, never shrinks, and has room for its largest object", () => {

@@ -2,10 +2,12 @@
  * Stores standard input as one object, or writes an object to standard output:
  * `s3-pipe.ts put|get KEY`, with the options of the bucket as JSON in S3_PIPE.
  */
-import { fstatSync, openSync, read, readFileSync, write } from "node:fs";
+import { fstatSync, openSync, readFileSync, write } from "node:fs";
 import { promisify } from "node:util";
 import { openS3 } from "../../src/destination/s3.ts";
 import { toKey } from "../../src/domain/key.ts";
+import { Pipe } from "../../src/lib/pipe.ts";
+import { readPipe } from "../../src/lib/reader.ts";
 import { s3Options } from "./s3-options.ts";
 import type { Keys } from "./servers/s3-server.ts";
 
@@ -19,22 +21,18 @@ export type S3Pipe = {
 
 // Opened anew, as whoever started us may have made it one that does not block.
 const STDOUT = fstatSync(1).isFIFO() ? openSync("/proc/self/fd/1", "w") : 1;
-const [readFrom, writeTo] = [promisify(read), promisify(write)];
+const writeTo = promisify(write);
 
-/** Standard input; a pipe in a buffer that is used again, as the product reads its pipes. */
+/** Standard input; a pipe is read as the product reads those between its programs. */
 async function* input(): AsyncGenerator<Uint8Array, void> {
   if (!fstatSync(0).isFIFO()) {
     yield* process.stdin as AsyncIterable<Uint8Array>;
     return;
   }
-  // Opened anew, since whoever started us may have made it one that does not block.
-  const fd = openSync("/proc/self/fd/0", "r");
-  const buffer = Buffer.allocUnsafeSlow(1024 * 1024);
-  for (;;) {
-    const { bytesRead } = await readFrom(fd, buffer, 0, buffer.length, null);
-    if (bytesRead === 0) return;
-    yield buffer.subarray(0, bytesRead);
-  }
+  const pipe = new Pipe("/proc/self/fd/0");
+  pipe.close("write");
+  pipe.close("witness");
+  yield* readPipe(pipe, signal);
 }
 
 async function output(chunk: Uint8Array): Promise<void> {
