@@ -1,5 +1,5 @@
 import type { CopyOf, Media } from "../domain/copy.ts";
-import { BackupError } from "../domain/errors.ts";
+import { BackupError, isNotPermitted } from "../domain/errors.ts";
 import { type Key, toKey } from "../domain/key.ts";
 import { type Doubt, reconcile } from "../domain/reconcile.ts";
 import type { Status } from "../domain/status.ts";
@@ -68,8 +68,10 @@ export async function openShelf<M extends Media>(
   for (const modifier of stepsOf(workshop)) await modifier.check({ signal });
   const startedAt = workshop.now();
   await local?.sweep();
-  await shelf.destination.sweep(shelf.host, { signal });
+  const unswept = await sweepUploads(workshop);
   const adopted = await shelf.status.adopt({ signal });
+  // Only now: a store that refuses everything is told once, as what it is.
+  if (unswept !== undefined) log.warn(`${unswept.message}. What interrupted runs left there stays`);
   // A first copy whose run ends before it is recorded would look like one whose status was lost.
   if (adopted.origin === "new") await shelf.status.update((now) => now, { signal });
   const swept = await shelf.manifests.sweep(shelf.host, { media, status: adopted.status, before: startedAt, signal });
@@ -80,6 +82,17 @@ export async function openShelf<M extends Media>(
   const doubts = reconcile(status, adopted.objects);
   tellDoubts(workshop, doubts, media);
   return { ...adopted, status, doubts };
+}
+
+/** @returns why the store does not let it be done, which is no reason to have no copy. */
+async function sweepUploads<M extends Media>({ shelf, signal }: Workshop<M>): Promise<BackupError | undefined> {
+  try {
+    await shelf.destination.sweep(shelf.host, { signal });
+    return undefined;
+  } catch (error) {
+    if (isNotPermitted(error)) return error;
+    throw error;
+  }
 }
 
 /** Where others remove what expired, a copy that is gone is no news. */

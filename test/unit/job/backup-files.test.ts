@@ -211,6 +211,17 @@ describe("backupFiles()", () => {
     ]);
   });
 
+  test("backupFiles() stores a copy where leftovers may not be looked for, and says so", async () => {
+    const message = "Cannot list unfinished uploads: access is denied";
+    destination.sweep = () => Promise.reject(new BackupError("NOT_PERMITTED", message));
+    await backup(1);
+    expect(failures).toEqual([]);
+    expect(await copies()).toHaveLength(1);
+    expect(warnings).toEqual([`${message}. What interrupted runs left there stays`]);
+    destination.sweep = () => Promise.reject(new BackupError("UNREACHABLE", message));
+    await expect(backup(2)).rejects.toMatchObject({ code: "UNREACHABLE" });
+  });
+
   test("backupFiles() ends with the reason of an abort, and leaves nothing half", async () => {
     const controller = new AbortController();
     const openSource = failingSource();
