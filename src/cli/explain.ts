@@ -1,9 +1,11 @@
 import { BackupError } from "../domain/errors.ts";
 import { printable } from "../domain/human.ts";
+import { Interruption } from "./interruption.ts";
 
 /** A failure as people read it: what is and what to do where it is one of ours, the stack where it is a defect. */
 export function explain(error: unknown): string {
   if (error instanceof BackupError) return join(lines(error.message), error.hint);
+  if (error instanceof Interruption) return error.message;
   if (error instanceof Error) return error.stack ?? error.message;
   return String(error);
 }

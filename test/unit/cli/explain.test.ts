@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { explain } from "../../../src/cli/explain.ts";
+import { Interruption } from "../../../src/cli/interruption.ts";
 import { BackupError } from "../../../src/domain/errors.ts";
 
 function failure(message: string, hint?: string): string {
@@ -20,6 +21,10 @@ test("explain() puts what to do below a list", () => {
 
 test("explain() sends no control character of a name to the terminal", () => {
   expect(failure('Cannot find "\u001b]0;owned\u0007"')).toBe('Cannot find "\\u001b]0;owned\\u0007"');
+});
+
+test("explain() says which signal ended the program, without a stack", () => {
+  expect(explain(new Interruption("SIGTERM"))).toBe("ended by SIGTERM");
 });
 
 test("explain() shows the stack of a defect, and whatever else is thrown", () => {
