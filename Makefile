@@ -52,7 +52,10 @@ golden: build
 servers:
 	bash test/support/install-servers.sh
 
-test: servers check contract e2e
+test:
+	$(MAKE) --jobs=2 --output-sync servers check
+	$(MAKE) contract
+	$(MAKE) e2e
 
 demo: build
 	bash test/demo.sh
