@@ -18,7 +18,7 @@ type StreamOptions = { readonly lockFile: string };
 const ARCHIVE_WAIT_SECONDS = 1800;
 
 /** As long as it takes until a lock is broken whose holder was killed while he took it. */
-const OWN_WAIT_SECONDS = 25;
+const OWN_WAIT_SECONDS = 5;
 
 /** Follow the server's binary log until a signal ends it. */
 export async function stream(options: StreamOptions, invocation: Invocation): Promise<never> {
