@@ -5,6 +5,7 @@ import { streamBinlogs } from "../../job/stream-binlogs.ts";
 import { acquireLock } from "../../lib/lock.ts";
 import { type ServiceManager, serviceManager } from "../../lib/service-manager.ts";
 import { BinlogSpool } from "../../source/binlog-spool.ts";
+import { heldOf, sweepAside } from "../../source/spool-archived.ts";
 import { binlogPart } from "../binlog-part.ts";
 import { binlogServer, serverOf } from "../binlog-server.ts";
 import { type Context, openConfig, openDestination, openLog, shelfOf } from "../context.ts";
@@ -100,10 +101,11 @@ async function archive({ options, context, spool }: Parts, invocation: Invocatio
   });
   await part.run();
   const closed = await spool.closed();
-  if (closed.length === 0) return;
+  if (closed.length + (await spool.aside()).length === 0) return;
   await using destination = await openDestination(config);
   const { status } = await shelfOf(destination, config.hostname, "binlog").status.load({ signal: invocation.signal });
-  const archived = await spool.archivedOf(closed, status.copies);
-  await spool.remove(archived);
-  for (const name of archived) log.debug(`removed "${name}" from the spool: it is archived`);
+  const { whole } = await heldOf(spool, closed, status.copies);
+  await spool.remove(whole);
+  for (const name of whole) log.debug(`removed "${name}" from the spool: it is archived`);
+  for (const path of await sweepAside(spool, status.copies)) log.info(`removed "${path}": it is archived`);
 }
