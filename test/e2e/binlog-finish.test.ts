@@ -156,8 +156,9 @@ function finishing(product: ReplayVendor): void {
   });
 
   test.runIf(isMariadb)("hands over what was put aside, and leaves the timeline of its server as it is", async () => {
-    await pause(500);
     await writer.stop();
+    const mistaken = await sandbox.run(["binlog", "stream", "--spool", spool()]);
+    expect(mistaken).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("--spool goes with --finish") });
     await server.sql("RESET MASTER; INSERT INTO shop.steady (id, v) VALUES (1000000, '')");
     await expect.poll(() => said, { timeout: 20_000 }).toContain("aside-");
     const [aside = ""] = readdirSync(spool()).filter((name) => name.startsWith("aside-"));

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { type StreamState, serverIdOf } from "../../domain/binlog-stream.ts";
+import { BackupError } from "../../domain/errors.ts";
 import { streamBinlogs } from "../../job/stream-binlogs.ts";
 import { acquireLock } from "../../lib/lock.ts";
 import { type ServiceManager, serviceManager } from "../../lib/service-manager.ts";
@@ -13,7 +14,7 @@ import { explain } from "../explain.ts";
 import type { Invocation } from "../invocation.ts";
 import { spooledServer } from "../spooled-server.ts";
 
-type StreamOptions = { readonly lockFile: string };
+type StreamOptions = { readonly lockFile: string; readonly spool?: string };
 
 /** How long another run that archives binary logs is waited for, in seconds. */
 const ARCHIVE_WAIT_SECONDS = 1800;
@@ -23,6 +24,7 @@ const OWN_WAIT_SECONDS = 5;
 
 /** Follow the server's binary log until a signal ends it. */
 export async function stream(options: StreamOptions, invocation: Invocation): Promise<never> {
+  if (options.spool !== undefined) throw notHere(options.spool);
   const context = { ...(await openConfig(invocation)), log: await openLog(invocation, true) };
   for (const warning of context.warnings) context.log.warn(warning);
   process.umask(0o077);
@@ -40,6 +42,12 @@ export async function stream(options: StreamOptions, invocation: Invocation): Pr
   manager.ready();
   using _watchdog = keptAlive(manager);
   return await follow({ options, context, spool, manager }, { ...invocation, signal });
+}
+
+function notHere(spool: string): BackupError {
+  return new BackupError("USAGE", `Cannot stream into "${spool}": --spool goes with --finish`, {
+    hint: "Set binlog_spool under [mysql] to have the stream write there.",
+  });
 }
 
 /** The event loop turns: that is what a watchdog can know. */
