@@ -13,7 +13,14 @@ import { hasMysql, MYSQL_BIN } from "../support/servers/mysql.ts";
 import { REPLAY_MARIADB, REPLAY_MYSQL, type ReplayVendor } from "../support/servers/replay-source.ts";
 import { hasSeaweed } from "../support/servers/seaweedfs.ts";
 import { hasSshd, type Sshd, sshSection, startSshd } from "../support/servers/sshd.ts";
-import { type Commit, STEADY_STATE, STEADY_TABLES, steadyState, writeSteadily } from "../support/steady-writer.ts";
+import {
+  type Commit,
+  isDoubtful,
+  STEADY_STATE,
+  STEADY_TABLES,
+  steadyState,
+  writeSteadily,
+} from "../support/steady-writer.ts";
 import { BUCKET, type Sections, startSeaweedStore } from "../support/stores.ts";
 
 /** One in each phase of a life, and one more from the first copy to the last phase. */
@@ -186,12 +193,13 @@ function recovering(product: ReplayVendor): void {
   });
 
   /** A moment of a phase at which nothing was being written, and the last row before it. */
-  async function quiet({ from, to }: Phase): Promise<{ readonly at: string; readonly last: number }> {
+  function quiet({ from, to }: Phase): { readonly at: string; readonly last: number } {
     if (isMariadb) {
-      const [first, last] = [Math.floor(from / 1000) + 1, Math.floor(to / 1000)];
-      const second = first + Math.floor(Math.random() * (last - first + 1));
-      const rows = await server.sql(`SELECT MAX(id) FROM shop.steady WHERE UNIX_TIMESTAMP(at) < ${second}`);
-      return { at: formatMoment(second * 1e6), last: Number(rows) };
+      const [first, count] = [Math.floor(from / 1000) + 1, Math.floor(to / 1000) - Math.floor(from / 1000)];
+      const seconds = Array.from({ length: count }, (_, index) => first + index);
+      const second = anyOf(seconds.filter((each) => !isDoubtful(each * 1000, commits)));
+      const last = commits.findLast(({ acknowledged }) => acknowledged < second * 1000)?.id ?? 0;
+      return { at: formatMoment(second * 1e6), last };
     }
     const found = commits.filter(({ sent, acknowledged }, index) => {
       const next = commits[index + 1]?.sent ?? Number.POSITIVE_INFINITY;
@@ -201,7 +209,7 @@ function recovering(product: ReplayVendor): void {
     return { at: formatMoment((acknowledged + 1) * 1000 + 500), last: id };
   }
 
-  async function momentIn(index: number): Promise<Moment> {
+  function momentIn(index: number): Moment {
     const turn = index % KINDS;
     const which = phases[Math.min(turn, phases.length - 1)];
     if (which === undefined) throw new Error("there was no life");
@@ -217,7 +225,7 @@ function recovering(product: ReplayVendor): void {
     // Behind a restart, and behind everything, from the very first copy on.
     if (turn === 3) return { ...common, target: ["--to-position", place], last: id };
     if (turn === 5) return { ...common, copy: oldest, target: ["--to-gtid", gtid], last: id };
-    const { at, last } = await quiet(which);
+    const { at, last } = quiet(which);
     const copy = turn === 6 ? oldest : "latest";
     return { ...common, copy, target: ["--to-time", at], last };
   }
@@ -243,7 +251,7 @@ function recovering(product: ReplayVendor): void {
     async () => {
       expect(await server.sql(STEADY_STATE)).toBe(steadyState(commits.at(-1)?.id ?? 0));
       for (let index = 0; index < MOMENTS; index++) {
-        const moment = await momentIn(index);
+        const moment = momentIn(index);
         expect({ ...moment, state: await stateAt(moment) }).toEqual({ ...moment, state: steadyState(moment.last) });
       }
     },
@@ -251,10 +259,10 @@ function recovering(product: ReplayVendor): void {
   );
 }
 
-function anyOf(commits: readonly Commit[]): Commit {
-  const commit = commits[Math.floor(Math.random() * commits.length)];
-  if (commit === undefined) throw new Error("nothing was committed then");
-  return commit;
+function anyOf<T>(all: readonly T[]): T {
+  const one = all[Math.floor(Math.random() * all.length)];
+  if (one === undefined) throw new Error("there is none to choose from");
+  return one;
 }
 
 function byText(left: string, right: string): number {

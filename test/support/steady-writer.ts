@@ -65,8 +65,8 @@ export function writeSteadily({ socket, isMariadb }: Options): SteadyWriter {
       commits.push({ id: last, sent, acknowledged: Date.now(), gtid: undefined, place: undefined });
     }
     while (!signal.aborted) {
-      await commit(client);
-      await pause(PAUSE_MS);
+      await pause(PAUSE_MS + untilSecondIsOver(Date.now()));
+      if (!signal.aborted) await commit(client);
     }
   }
 
@@ -89,6 +89,17 @@ export function writeSteadily({ socket, isMariadb }: Options): SteadyWriter {
       await done;
     },
   };
+}
+
+/** Milliseconds to wait when a whole second is about to begin: nothing is committed then, for MariaDB's logs tell no more. */
+export function untilSecondIsOver(now: number): number {
+  const left = 1000 - (now % 1000);
+  return left < 60 ? left : 0;
+}
+
+/** Whether some row may have been committed before a moment or behind it, in milliseconds since 1970. */
+export function isDoubtful(moment: number, commits: readonly Pick<Commit, "sent" | "acknowledged">[]): boolean {
+  return commits.some(({ sent, acknowledged }) => sent <= moment && acknowledged >= moment);
 }
 
 /** Nobody else writes: the server's end is that of this transaction. */
