@@ -16,6 +16,7 @@ import {
   type Work,
 } from "./command-line.ts";
 import type { PushOptions } from "./commands/binlog.ts";
+import type { FinishOptions } from "./commands/binlog-finish.ts";
 import type { CloneMysqlOptions } from "./commands/clone-mysql.ts";
 import type { VerifyMysqlOptions } from "./commands/verify-mysql.ts";
 import { addMonitoring } from "./monitoring.ts";
@@ -176,8 +177,14 @@ const addBinlog: Add = (program, start) => {
       "follow the server's binary log as it is written, and archive it; a service that runs until it is ended",
     )
     .option("--lock-file <path>", "file that keeps runs from overlapping", DEFAULT_LOCK)
-    .action((options: { lockFile: string }) => {
-      start(async (invocation) => (await import("./commands/binlog-stream.ts")).stream(options, invocation));
+    .option("--finish", "after the loss of the server: archive what the spool holds, its newest log too, and end")
+    .option("--spool <dir>", "with --finish: another spool, such as one that was put aside")
+    .action(({ finish, ...options }: FinishOptions & { readonly finish?: true }) => {
+      start(async (invocation) =>
+        finish === true
+          ? (await import("./commands/binlog-finish.ts")).finish(options, invocation)
+          : (await import("./commands/binlog-stream.ts")).stream(options, invocation),
+      );
     });
   group
     .command("ls")

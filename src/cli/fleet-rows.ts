@@ -1,10 +1,12 @@
 import { describeGap } from "../domain/binlog-gap.ts";
+import type { SpoolView } from "../domain/binlog-stream.ts";
 import type { HostView, SubjectView } from "../domain/fleet.ts";
 import type { Lateness } from "../domain/freshness.ts";
 import { humanAge, humanBytes, humanSeconds, humanTime } from "../domain/human.ts";
 import type { StatusTrouble } from "../job/list.ts";
 import { windowJson, withNulls } from "./copy-row.ts";
 import { explainShortly } from "./explain.ts";
+import { streamJson, streamLines } from "./stream-row.ts";
 import { tableOf } from "./table.ts";
 
 /** What is known of one host. */
@@ -12,7 +14,12 @@ export type FleetHost = HostView & {
   readonly troubles: readonly StatusTrouble[];
   /** Until when its runs are paused; of this host only. */
   readonly pausedUntil: Date | undefined;
+  /** Its stream of binary logs; of this host only. */
+  readonly stream: SpoolView | undefined;
 };
+
+/** What is known of the host that looks. */
+export type OwnHost = Pick<FleetHost, "host" | "pausedUntil" | "stream">;
 
 /** How a host is, or one thing of it. */
 export type FleetState = "ok" | "late" | "broken" | "unreadable" | "recovered" | "empty";
@@ -21,14 +28,15 @@ export type FleetState = "ok" | "late" | "broken" | "unreadable" | "recovered" |
 export function fleetHosts(
   views: readonly HostView[],
   { hosts, troubles }: { readonly hosts: readonly string[]; readonly troubles: readonly StatusTrouble[] },
-  pauses: ReadonlyMap<string, Date>,
+  here: OwnHost,
 ): FleetHost[] {
   const byHost = new Map(views.map((view) => [view.host, view]));
   return hosts.map((host) => ({
     host,
     subjects: byHost.get(host)?.subjects ?? [],
     troubles: troubles.filter((trouble) => trouble.host === host),
-    pausedUntil: pauses.get(host),
+    pausedUntil: host === here.host ? here.pausedUntil : undefined,
+    stream: host === here.host ? here.stream : undefined,
   }));
 }
 
@@ -78,7 +86,7 @@ export function notesOf(subject: SubjectView): string {
 
 type Row = { readonly host: string; readonly subject: SubjectView | undefined; readonly notes: string };
 
-function rowsOf({ host, subjects, troubles, pausedUntil }: FleetHost): Row[] {
+function rowsOf({ host, subjects, troubles, pausedUntil, stream }: FleetHost, now: Date): Row[] {
   const paused = pausedUntil === undefined ? "" : `paused until ${humanTime(pausedUntil)}`;
   const rows: Row[] = subjects.map((subject, index) => ({
     host,
@@ -89,8 +97,10 @@ function rowsOf({ host, subjects, troubles, pausedUntil }: FleetHost): Row[] {
     const what = kind === "unreadable" ? "cannot be read" : "was recovered";
     return { host, subject: undefined, notes: `${media} status ${what}: ${explainShortly(error)}` };
   });
-  if (rows.length + troubled.length > 0) return [...rows, ...troubled];
-  return [{ host, subject: undefined, notes: ["no copies", paused].filter((text) => text !== "").join(", ") }];
+  const streaming = stream === undefined ? [] : streamLines(stream, now);
+  const more = [...troubled, ...streaming.map((notes) => ({ host, subject: undefined, notes }))];
+  if (rows.length + troubled.length > 0) return [...rows, ...more];
+  return [{ host, subject: undefined, notes: ["no copies", paused].filter((text) => text !== "").join(", ") }, ...more];
 }
 
 /** The fleet as a table for people: one line for each thing that is backed up. */
@@ -110,7 +120,7 @@ export function fleetTable(hosts: readonly FleetHost[], now: Date): string[] {
       { title: "VERIFIED", value: of(({ verifiedAt }) => age(verifiedAt)), align: "right" },
       { title: "STATE", value: ({ notes }) => notes },
     ],
-    hosts.flatMap(rowsOf),
+    hosts.flatMap((host) => rowsOf(host, now)),
   );
 }
 
@@ -125,6 +135,7 @@ export function hostJson(host: FleetHost, now: Date): Record<string, unknown> {
     state: stateOfHost(host),
     paused_until: host.pausedUntil?.toISOString() ?? null,
     troubles: host.troubles.map(({ media, kind, error }) => ({ type: media, kind, message: explainShortly(error) })),
+    binlog_stream: host.stream === undefined ? null : streamJson(host.stream, now),
     subjects: host.subjects.map((subject) => subjectJson(subject, now)),
   };
 }

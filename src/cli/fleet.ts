@@ -2,6 +2,7 @@ import type { Config } from "../config/options.ts";
 import type { Destination } from "../destination/destination.ts";
 import { fleetOf } from "../domain/fleet.ts";
 import { listCopies, type StatusTrouble } from "../job/list.ts";
+import { readSpool } from "../source/spool-view.ts";
 import { exitStatusOf } from "./exit-status.ts";
 import { type FleetHost, fleetHosts } from "./fleet-rows.ts";
 import type { Invocation } from "./invocation.ts";
@@ -27,11 +28,12 @@ export async function readFleet(
   const found = await listCopies(destination, { host: one, media: undefined, isTolerant: true, signal });
   const now = new Date();
   const { pause } = await pauseState(config, now);
-  const pauses = new Map(pause === undefined ? [] : [[config.hostname, pause.until] as const]);
+  const stream = config.mysql && (await readSpool(config.mysql.binlogSpool));
+  const here = { host: config.hostname, pausedUntil: pause?.until, stream };
   for (const { error } of found.troubles) terminal.fail(error);
   const hosts = one !== undefined && found.hosts.length === 0 ? [one] : found.hosts;
   return {
-    hosts: fleetHosts(fleetOf(found.listed, now), { ...found, hosts }, pauses),
+    hosts: fleetHosts(fleetOf(found.listed, now), { ...found, hosts }, here),
     now,
     exitStatus: statusOf(found.troubles),
   };

@@ -5,7 +5,8 @@ import type { LogListing, LogServer } from "../job/backup-binlogs.ts";
 import { binlogSource, readLogHead } from "../source/binlog.ts";
 import type { BinlogSpool, SpoolServer } from "../source/binlog-spool.ts";
 
-function flavourOf(server: { readonly version: string } | undefined): "mysql" | "mariadb" {
+/** Whose format the logs of a server have. */
+export function flavourOf(server: { readonly version: string } | undefined): "mysql" | "mariadb" {
   return /mariadb/i.test(server?.version ?? "") ? "mariadb" : "mysql";
 }
 

@@ -75,17 +75,37 @@ export type StreamState = {
   readonly lastEventAt: string | undefined;
   /** When the server was last heard of. */
   readonly heardAt: string | undefined;
+  /** How long ago, by both clocks, the last event was written when it came; 0 once the server has no more. `undefined` while nothing is followed. */
+  readonly lagSeconds?: number | undefined;
   /** Why it waits, or why the last log could not be archived. */
   readonly failure: string | undefined;
 };
 
+/** Logs that lie in a directory. */
+export type Heap = { readonly directory: string; readonly logs: number; readonly bytes: number };
+
+/** What can be seen of a stream on its host. */
+export type SpoolView = {
+  /** What it said last. */
+  readonly state: StreamState;
+  /** Logs that are complete and not archived yet. */
+  readonly waiting: Heap;
+  /** What was put aside and is not archived. */
+  readonly aside: readonly Heap[];
+};
+
 /** A server that is followed says something every two seconds; a state is written down each second. */
 const SILENT_MS = 60_000;
+
+/** So far behind, it does not keep up. */
+const LATE_SECONDS = 300;
 
 /** What is wrong with a stream; `undefined` when nothing is. */
 export function streamTrouble(state: StreamState, now: Date, isRunning: boolean): string | undefined {
   if (!isRunning) return "it does not run";
   if (state.failure !== undefined) return state.failure;
   const silent = now.getTime() - Date.parse(state.heardAt ?? "1970-01-01T00:00:00Z");
-  return silent > SILENT_MS ? `it has not heard of the server for ${Math.round(silent / 1000)} seconds` : undefined;
+  if (silent > SILENT_MS) return `it has not heard of the server for ${Math.round(silent / 1000)} seconds`;
+  const { lagSeconds = 0 } = state;
+  return lagSeconds > LATE_SECONDS ? `it is ${lagSeconds} seconds behind the server` : undefined;
 }

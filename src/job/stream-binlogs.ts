@@ -36,6 +36,9 @@ const ARCHIVE_RETRY_MS = 60_000;
 /** So much at once is not waited with: the server sends what it has. */
 const MUCH_BYTES = 1024 * 1024;
 
+/** So often a server that sends nothing is asked whether it has nothing: after a reset it may go on without a word. */
+const LOOK_MS = 10_000;
+
 /** Failures that will not go away by waiting, where nothing has worked yet. */
 const FATAL: ReadonlySet<ErrorCode> = new Set(["CONFIG_INVALID", "NOT_PERMITTED", "USAGE"]);
 
@@ -67,6 +70,9 @@ class Streaming {
   #lastEventAt: number | undefined;
   #heardAt: Date | undefined;
   #savedAt = 0;
+  #lookedAt = 0;
+  #lagSeconds = 0;
+  #foundElsewhere = "";
 
   constructor(stream: BinlogStream) {
     this.#stream = stream;
@@ -118,20 +124,16 @@ class Streaming {
   }
 
   async #followOnce(onHeard: () => void): Promise<void> {
-    const { server, spool, log, signal } = this.#stream;
+    const { server, spool, signal } = this.#stream;
     const listing = await server.list();
     if (listing === undefined) throw noLogs();
     const from = await this.#resume(listing);
     for await (const steps of server.follow(from)) {
       const startedAt = performance.now();
       const bytes = await this.#write(steps);
-      this.#heardAt = this.#stream.now();
-      if (!this.#isFollowing) {
-        log.info(`following "${spool.position?.name}" from byte ${from.bytes}`);
-        this.#isFollowing = true;
-        this.#hasWorked = true;
-        await this.#well("follow");
-      }
+      this.#hear(steps.length > 0);
+      if (steps.length === 0 && (await this.#isElsewhere(startedAt))) return;
+      await this.#begun(from.bytes);
       onHeard();
       if (bytes > 0) await spool.sync();
       this.#safeBytes = spool.position?.bytes ?? 0;
@@ -139,6 +141,36 @@ class Streaming {
       const left = SYNC_MS - (performance.now() - startedAt);
       if (left > 0 && bytes < MUCH_BYTES) await sleep(left, undefined, { signal });
     }
+  }
+
+  /** Once the server sends anything at all. */
+  async #begun(bytes: number): Promise<void> {
+    if (this.#isFollowing) return;
+    const { log, spool } = this.#stream;
+    log.info(`following "${spool.position?.name}" from byte ${bytes}`);
+    this.#isFollowing = true;
+    this.#hasWorked = true;
+    await this.#well("follow");
+  }
+
+  /** @param hasSaid whether it has sent more than that it is there. */
+  #hear(hasSaid: boolean): void {
+    this.#heardAt = this.#stream.now();
+    const behind = this.#heardAt.getTime() / 1000 - (this.#lastEventAt ?? 0);
+    this.#lagSeconds = hasSaid ? Math.max(0, Math.floor(behind)) : 0;
+    if (hasSaid) this.#lookedAt = performance.now();
+  }
+
+  /** Whether an idle server is not where it seems to be: it has another log than the one that is followed, or less or more of it. */
+  async #isElsewhere(at: number): Promise<boolean> {
+    if (at - this.#lookedAt < LOOK_MS) return false;
+    this.#lookedAt = at;
+    const { server, spool } = this.#stream;
+    const open = (await server.list())?.logs.at(-1);
+    const [found, known] = [open, spool.position].map((each) => `${each?.name}:${each?.bytes}`);
+    if (found === undefined || found === known || found === this.#foundElsewhere) return false;
+    this.#foundElsewhere = found; // Once is enough to find out.
+    return true;
   }
 
   /** @returns how many bytes were written. */
@@ -243,6 +275,7 @@ class Streaming {
       bytes: this.#safeBytes,
       lastEventAt: at === undefined ? undefined : new Date(at * 1000).toISOString(),
       heardAt: this.#heardAt?.toISOString(),
+      lagSeconds: state === "following" && this.#isFollowing ? this.#lagSeconds : undefined,
       failure: this.#told.get("follow") ?? this.#told.get("archive"),
     };
     onState(saved);

@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import fs, { mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { lock as lockFile } from "proper-lockfile";
 import { BackupError } from "../domain/errors.ts";
@@ -9,6 +9,9 @@ import { meaningOf } from "./system-error.ts";
 const STALE_MS = 20_000;
 const REFRESH_MS = 5000;
 const POLL_MS = 500;
+
+/** A lock that nobody has signed after so long is of one who was killed while he took it: nothing lies between the two. */
+const UNSIGNED_MS = 2000;
 
 type LockOptions = {
   /** How long to wait for another run, in seconds. */
@@ -47,11 +50,21 @@ function code(error: unknown): string {
   return (error as NodeJS.ErrnoException | undefined)?.code ?? "";
 }
 
+/** Whether nobody will ever sign a lock: it is old, and was never refreshed, as one is whose file somebody has removed. */
+function isForsaken(directory: string): boolean {
+  const stat = statSync(directory, { throwIfNoEntry: false });
+  if (stat === undefined || stat.birthtimeMs <= 0) return false;
+  const isFresh = stat.ctimeMs - stat.birthtimeMs >= UNSIGNED_MS;
+  return !isFresh && Date.now() - stat.ctimeMs > UNSIGNED_MS;
+}
+
 /** Take the lock directory away if the process that made it is gone. */
 function breakDead(path: string): void {
   const directory = lockDirectory(path);
+  const identity = identityOf(directory);
+  if (identity === undefined) return;
   const owner = readOwner(path);
-  if (owner === undefined || owner.lockId !== identityOf(directory) || !isGone(owner)) return;
+  if (!(owner?.lockId === identity ? isGone(owner) : isForsaken(directory))) return;
   const aside = `${directory}.${process.pid}.broken`;
   try {
     renameSync(directory, aside);
@@ -61,8 +74,48 @@ function breakDead(path: string): void {
     throw error;
   }
   // Only one renames a given directory; if it was a fresh lock that came in between, it goes back.
-  if (identityOf(aside) === owner.lockId) rmdirSync(aside);
+  if (identityOf(aside) === identity) rmdirSync(aside);
   else renameSync(aside, directory);
+}
+
+/** Make the lock directory and sign it, in one go. @throws EEXIST when another one has it. */
+function makeSigned(path: string): void {
+  const directory = lockDirectory(path);
+  const holder = ourselves();
+  const begunAt = performance.now();
+  mkdirSync(directory);
+  const lockId = identityOf(directory) ?? "";
+  const isLate = (): boolean => performance.now() - begunAt > UNSIGNED_MS / 2 || identityOf(directory) !== lockId;
+  try {
+    // One that was stopped here for long may have lost it to another.
+    if (isLate()) throw taken();
+    const owner: Owner = { ...holder, lockId, since: new Date().toISOString() };
+    writeFileSync(path, `${JSON.stringify(owner)}\n`, { mode: 0o600 });
+    if (isLate()) throw taken();
+  } catch (error) {
+    if (identityOf(directory) === lockId) rmdirSync(directory);
+    throw error;
+  }
+}
+
+function taken(): Error {
+  return Object.assign(new Error("another one has the lock"), { code: "EEXIST" });
+}
+
+/** The file system as the locks of a path are made in it. */
+function signing(path: string): object {
+  return {
+    ...fs,
+    mkdir(_directory: string, done: (error: unknown) => void) {
+      try {
+        makeSigned(path);
+      } catch (error) {
+        done(error);
+        return;
+      }
+      done(null);
+    },
+  };
 }
 
 async function tryLock(path: string, onLost: LockOptions["onLost"]): Promise<(() => Promise<void>) | undefined> {
@@ -70,6 +123,7 @@ async function tryLock(path: string, onLost: LockOptions["onLost"]): Promise<(()
     return await lockFile(path, {
       realpath: false,
       lockfilePath: lockDirectory(path),
+      fs: signing(path),
       stale: STALE_MS,
       update: REFRESH_MS,
       retries: 0,
@@ -99,8 +153,8 @@ function busy(path: string, seconds: number): BackupError {
 }
 
 /**
- * Hold the one lock of this host until disposed. A lock whose holder has died is broken at once, one that is
- * not refreshed after 20 seconds.
+ * Hold the one lock of this host until disposed. A lock whose holder has died is broken at once, after 2 seconds where he died before he
+ * had signed it, and one that is not refreshed after 20 seconds.
  * @throws {BackupError} LOCKED when another run keeps it longer than `waitSeconds`.
  */
 export async function acquireLock(
@@ -120,9 +174,6 @@ export async function acquireLock(
 }
 
 function held(path: string, release: () => Promise<void>): AsyncDisposable {
-  const lockId = identityOf(lockDirectory(path)) ?? "";
-  const owner: Owner = { ...ourselves(), lockId, since: new Date().toISOString() };
-  writeFileSync(path, `${JSON.stringify(owner)}\n`, { mode: 0o600 });
   return {
     async [Symbol.asyncDispose]() {
       rmSync(path, { force: true });

@@ -5,6 +5,7 @@ import { BackupError } from "../domain/errors.ts";
 import { type Command, CommandError, run } from "../lib/command.ts";
 import { Funnel } from "../lib/funnel.ts";
 import { makeTemporaryDirectory } from "../lib/temporary-directory.ts";
+import { LoadGuard } from "./load-guard.ts";
 import type { PrivateServer } from "./private-server.ts";
 import { findReplayTools, type ReplayTools } from "./replay-tools.ts";
 
@@ -38,6 +39,7 @@ export class Replay implements AsyncDisposable {
   readonly #tools: ReplayTools;
   readonly #directory: string;
   readonly #applied: ReplaySegment[] = [];
+  #guard: LoadGuard | undefined;
   #funnel: Funnel | undefined;
   #marks = 0;
   #onMark: () => void = () => {};
@@ -54,6 +56,9 @@ export class Replay implements AsyncDisposable {
     const tools = await findReplayTools(server.program, vendor, signal);
     const replay = new Replay(request, tools, await makeTemporaryDirectory(PREFIX));
     try {
+      if (vendor === "mariadb") {
+        replay.#guard = await LoadGuard.open({ socket: server.socket, directory: replay.#directory });
+      }
       replay.#funnel = await Funnel.open(replay.#client(), { signal, onLine: (line) => replay.#hear(line) });
       return replay;
     } catch (error) {
@@ -88,6 +93,7 @@ export class Replay implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#funnel?.[Symbol.asyncDispose]();
+    await this.#guard?.[Symbol.asyncDispose]();
     await rm(this.#directory, { recursive: true, force: true });
   }
 
@@ -119,15 +125,15 @@ export class Replay implements AsyncDisposable {
       file: this.#tools.client,
       args: [
         defaultsFile === undefined ? "--no-defaults" : `--defaults-file=${defaultsFile}`,
-        `--socket=${socket}`,
+        `--socket=${this.#guard?.socket ?? socket}`,
         "--binary-mode",
         "--batch",
         "--skip-column-names",
         "--unbuffered",
         "--skip-reconnect",
-        // Statements may load what the reader put there. The client of MySQL can be kept from reading anything else.
+        // Statements may load what the reader put there, and nothing else. Who guards the door reads what passes it.
         ...(this.#request.vendor === "mariadb"
-          ? ["--local-infile=1"]
+          ? ["--local-infile=1", "--skip-ssl", "--skip-compress"]
           : ["--local-infile=0", `--loose-load-data-local-dir=${this.#directory}`]),
         "--max-allowed-packet=1G",
         "--default-character-set=utf8mb4",
@@ -157,6 +163,17 @@ export class Replay implements AsyncDisposable {
     signal.throwIfAborted();
     if (!(error instanceof CommandError)) return error;
     const name = basename(segment.file);
+    const { refused } = this.#guard ?? {};
+    if (refused !== undefined) {
+      return new BackupError(
+        "DATA_DAMAGED",
+        `Cannot replay "${name}": it would load the file "${refused}" of this host`,
+        {
+          hint: "Find out who wrote that log: no server logs such a statement.",
+          cause: error,
+        },
+      );
+    }
     if (error.command.file === this.#tools.reader) {
       return new BackupError("DATA_DAMAGED", `Cannot read "${name}" to replay it: ${error.message}`, {
         hint: "Verify the archived binary logs of this host.",

@@ -1,33 +1,24 @@
 import { constants } from "node:fs";
-import { chmod, type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { chmod, copyFile, type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { compareBinlogNames } from "../domain/binlog.ts";
 import type { ClosedLog } from "../domain/binlog-incarnation.ts";
 import type { SpooledLog, StreamState } from "../domain/binlog-stream.ts";
-import type { BinlogCopy } from "../domain/copy.ts";
 import { BackupError } from "../domain/errors.ts";
 import { parseBinlogName } from "../domain/names.ts";
 import { makeDirectories } from "../lib/directories.ts";
 import { meaningOf } from "../lib/system-error.ts";
-import { BinlogScanner } from "../mysql/binlog-events.ts";
-import { readLogHead } from "./binlog.ts";
+import { MAGIC, readTail, type SpoolTail } from "./spool-tail.ts";
+
+export type { SpoolTail } from "./spool-tail.ts";
 
 /** Whose logs a spool holds. MariaDB has no UUID. */
 export type SpoolServer = { readonly uuid: string | undefined; readonly serverId: number; readonly version: string };
 
-/** The newest log of a spool, ready to be gone on with. */
-export type SpoolTail = SpooledLog & {
-  /** Its first and its last event; `undefined` where it has none yet. */
-  readonly first: Buffer | undefined;
-  readonly last: Buffer | undefined;
-  /** Whether it holds a transaction. */
-  readonly isBegun: boolean;
-};
-
-const MAGIC = Buffer.from([0xfe, 0x62, 0x69, 0x6e]);
 const CHUNK_BYTES = 1024 * 1024;
 const IDENTITY = "server.json";
 const STATE = "state.json";
+const ASIDE = "aside-";
 
 /** A directory on this host, of one stream, that holds the server's newest logs: the last one grows, the others are complete. */
 export class BinlogSpool implements AsyncDisposable {
@@ -144,18 +135,6 @@ export class BinlogSpool implements AsyncDisposable {
     this.#closedBytes = closed.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
-  /** The names of logs that an archive holds: the same name, size and beginning. */
-  async archivedOf(logs: readonly ClosedLog[], copies: readonly BinlogCopy[]): Promise<string[]> {
-    const names: string[] = [];
-    for (const { name, bytes } of logs) {
-      const known = copies.filter((copy) => copy.name === name && copy.rawBytes === bytes && copy.log !== undefined);
-      if (known.length === 0) continue;
-      const beginning = await readLogHead(this.directory, name);
-      if (known.some(({ log }) => log?.head === beginning?.scan.log.head)) names.push(name);
-    }
-    return names;
-  }
-
   /** Remove logs that are archived. */
   async remove(names: readonly string[]): Promise<void> {
     for (const name of names) await rm(join(this.directory, name), { force: true });
@@ -174,22 +153,35 @@ export class BinlogSpool implements AsyncDisposable {
 
   /** Put the newest log away, or all, where nobody goes on with them. @returns where they are. */
   async setAside({ isAll, now }: { readonly isAll: boolean; readonly now: Date }): Promise<string> {
-    const directory = join(this.directory, `aside-${now.toISOString().replaceAll(/[-:.]/g, "")}`);
+    const directory = join(this.directory, `${ASIDE}${now.toISOString().replaceAll(/[-:.]/g, "")}`);
     await this.#guarded("write to", async () => {
       await this.#close();
       await mkdir(directory, { mode: 0o700 });
       const logs = await this.logs();
       for (const { name } of isAll ? logs : logs.slice(-1))
         await rename(join(this.directory, name), join(directory, name));
+      // Whose they are: what is put aside is a spool of its own.
+      await copyFile(join(this.directory, IDENTITY), join(directory, IDENTITY)).catch(() => {});
       await this.#syncDirectory();
     });
     return directory;
+  }
+
+  /** What was put away and is still there, oldest first. */
+  async aside(): Promise<BinlogSpool[]> {
+    const names = (await readdir(this.directory)).filter((name) => name.startsWith(ASIDE)).sort();
+    return names.map((name) => new BinlogSpool(join(this.directory, name), this.#limitBytes));
   }
 
   async server(): Promise<SpoolServer | undefined> {
     const saved = (await readJson(join(this.directory, IDENTITY))) as Partial<SpoolServer> | undefined;
     if (typeof saved?.version !== "string" || typeof saved.serverId !== "number") return undefined;
     return { uuid: saved.uuid, serverId: saved.serverId, version: saved.version };
+  }
+
+  /** No logs are left whose server could be asked for. */
+  async forget(): Promise<void> {
+    for (const name of [IDENTITY, STATE]) await rm(join(this.directory, name), { force: true });
   }
 
   saveServer(server: SpoolServer): Promise<void> {
@@ -256,36 +248,6 @@ function* joined(events: readonly Buffer[]): Generator<Buffer, void> {
     bytes = 0;
   }
   if (part.length > 0) yield Buffer.concat(part);
-}
-
-async function readTail(path: string, name: string): Promise<SpoolTail> {
-  await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  const scanner = new BinlogScanner(name);
-  const buffer = Buffer.alloc(CHUNK_BYTES);
-  for (let at = 0; ; ) {
-    const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
-    if (bytesRead === 0) break;
-    scanner.push(buffer.subarray(0, bytesRead));
-    at += bytesRead;
-  }
-  const { start, end } = scanner.lastEvent;
-  if (end === 0) {
-    return { name, bytes: MAGIC.length, isClosed: false, first: undefined, last: undefined, isBegun: false };
-  }
-  const first = await readAt(file, MAGIC.length, await lengthAt(file, MAGIC.length));
-  const last = await readAt(file, start, end - start);
-  const type = last.readUInt8(4);
-  const isClosed = type === 3 || type === 4;
-  return { name, bytes: end, isClosed, first, last, isBegun: scanner.isBegun };
-}
-
-async function lengthAt(file: FileHandle, at: number): Promise<number> {
-  return (await readAt(file, at + 9, 4)).readUInt32LE(0);
-}
-
-async function readAt(file: FileHandle, at: number, length: number): Promise<Buffer> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, at);
-  return buffer.subarray(0, bytesRead);
 }
 
 async function readJson(path: string): Promise<unknown> {

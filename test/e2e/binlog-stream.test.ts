@@ -165,7 +165,6 @@ describe.each(MAKES)("binlog stream of $name", ({ isThere, start, status, reset,
 
     async function untilArchived(): Promise<void> {
       const logs = logsIn(server.datadir).slice(0, -1);
-      // A lock whose holder was killed while he took it is broken after 20 seconds.
       await expect.poll(stored, { timeout: 60_000, interval: 100 }).toEqual(logs);
     }
 

@@ -1,4 +1,5 @@
 import { type FleetHost, fleetHosts } from "../../src/cli/fleet-rows.ts";
+import type { SpoolView, StreamState } from "../../src/domain/binlog-stream.ts";
 import type { Copy, MysqlCopy } from "../../src/domain/copy.ts";
 import { BackupError } from "../../src/domain/errors.ts";
 import { fleetOf } from "../../src/domain/fleet.ts";
@@ -75,6 +76,26 @@ export function sampleFleet(count: number, copies: number, now: Date): FleetHost
     hint: 'Run "twindb-backup status rebuild".',
   });
   const troubles: StatusTrouble[] = [{ host: hosts.at(-1) ?? "", media: "mysql", kind: "unreadable", error }];
-  const pauses = new Map([[hosts[2] ?? "", new Date(now.getTime() + 4 * HOUR_MS)]]);
-  return fleetHosts(views, { hosts, troubles }, pauses);
+  const pausedUntil = new Date(now.getTime() + 4 * HOUR_MS);
+  return fleetHosts(views, { hosts, troubles }, { host: hosts[2] ?? "", pausedUntil, stream: sampleStream(now) });
+}
+
+/** A stream that runs, with something put aside. */
+export function sampleStream(now: Date, state: Partial<StreamState> = {}): SpoolView {
+  const at = (ago: number) => new Date(now.getTime() - ago).toISOString();
+  return {
+    state: {
+      pid: process.pid,
+      state: "following",
+      log: "mysql-bin.000031",
+      bytes: 5 * 1024 ** 2,
+      lastEventAt: at(3000),
+      heardAt: at(1000),
+      lagSeconds: 2,
+      failure: undefined,
+      ...state,
+    },
+    waiting: { directory: "/var/lib/twindb-backup/binlog-spool", logs: 2, bytes: 2.2e8 },
+    aside: [{ directory: "/var/lib/twindb-backup/binlog-spool/aside-20260501T120000000Z", logs: 1, bytes: 4e6 }],
+  };
 }

@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { type StreamState, serverIdOf } from "../../domain/binlog-stream.ts";
+import { BackupError } from "../../domain/errors.ts";
 import { streamBinlogs } from "../../job/stream-binlogs.ts";
 import { acquireLock } from "../../lib/lock.ts";
 import { type ServiceManager, serviceManager } from "../../lib/service-manager.ts";
 import { BinlogSpool } from "../../source/binlog-spool.ts";
+import { heldOf, sweepAside } from "../../source/spool-archived.ts";
 import { binlogPart } from "../binlog-part.ts";
 import { binlogServer, serverOf } from "../binlog-server.ts";
 import { type Context, openConfig, openDestination, openLog, shelfOf } from "../context.ts";
@@ -12,16 +14,17 @@ import { explain } from "../explain.ts";
 import type { Invocation } from "../invocation.ts";
 import { spooledServer } from "../spooled-server.ts";
 
-type StreamOptions = { readonly lockFile: string };
+type StreamOptions = { readonly lockFile: string; readonly spool?: string };
 
 /** How long another run that archives binary logs is waited for, in seconds. */
 const ARCHIVE_WAIT_SECONDS = 1800;
 
 /** As long as it takes until a lock is broken whose holder was killed while he took it. */
-const OWN_WAIT_SECONDS = 25;
+const OWN_WAIT_SECONDS = 5;
 
 /** Follow the server's binary log until a signal ends it. */
 export async function stream(options: StreamOptions, invocation: Invocation): Promise<never> {
+  if (options.spool !== undefined) throw notHere(options.spool);
   const context = { ...(await openConfig(invocation)), log: await openLog(invocation, true) };
   for (const warning of context.warnings) context.log.warn(warning);
   process.umask(0o077);
@@ -39,6 +42,12 @@ export async function stream(options: StreamOptions, invocation: Invocation): Pr
   manager.ready();
   using _watchdog = keptAlive(manager);
   return await follow({ options, context, spool, manager }, { ...invocation, signal });
+}
+
+function notHere(spool: string): BackupError {
+  return new BackupError("USAGE", `Cannot stream into "${spool}": --spool goes with --finish`, {
+    hint: "Set binlog_spool under [mysql] to have the stream write there.",
+  });
 }
 
 /** The event loop turns: that is what a watchdog can know. */
@@ -100,10 +109,11 @@ async function archive({ options, context, spool }: Parts, invocation: Invocatio
   });
   await part.run();
   const closed = await spool.closed();
-  if (closed.length === 0) return;
+  if (closed.length + (await spool.aside()).length === 0) return;
   await using destination = await openDestination(config);
   const { status } = await shelfOf(destination, config.hostname, "binlog").status.load({ signal: invocation.signal });
-  const archived = await spool.archivedOf(closed, status.copies);
-  await spool.remove(archived);
-  for (const name of archived) log.debug(`removed "${name}" from the spool: it is archived`);
+  const { whole } = await heldOf(spool, closed, status.copies);
+  await spool.remove(whole);
+  for (const name of whole) log.debug(`removed "${name}" from the spool: it is archived`);
+  for (const path of await sweepAside(spool, status.copies)) log.info(`removed "${path}": it is archived`);
 }

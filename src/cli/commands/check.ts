@@ -1,15 +1,13 @@
 import { stat } from "node:fs/promises";
 import type { Config } from "../../config/options.ts";
 import type { Destination } from "../../destination/destination.ts";
-import { streamTrouble } from "../../domain/binlog-stream.ts";
 import type { FilesCopy, MysqlCopy } from "../../domain/copy.ts";
 import { humanBytes, humanSeconds } from "../../domain/human.ts";
 import { isBroken } from "../../domain/soundness.ts";
 import { deletionFinding, driftFinding, type Finding, look, probeDestination } from "../../job/check.ts";
-import { isRunning } from "../../lib/process-identity.ts";
 import { compress } from "../../modifier/compress.ts";
 import { openGpg } from "../../modifier/gpg.ts";
-import { readStreamState } from "../../source/binlog-spool.ts";
+import { readSpool } from "../../source/spool-view.ts";
 import { type Context, openContext, openDestination, shelfOf } from "../context.ts";
 import { exitStatusOf } from "../exit-status.ts";
 import { findingTable, jsonOf } from "../finding-row.ts";
@@ -17,6 +15,7 @@ import type { Invocation } from "../invocation.ts";
 import { mysqlBinaries } from "../mysql-reading.ts";
 import { inspectServer, type Opening, sessionsOf } from "../mysql-server.ts";
 import { pauseState } from "../paused.ts";
+import { streamFindings } from "../stream-row.ts";
 
 /** A newest copy older than this is late, whatever the cron lines say. */
 const LATE_SECONDS = 36 * 3600;
@@ -85,12 +84,8 @@ async function lookAtServer({ mysql }: Config, opening: Opening): Promise<string
 
 /** Whether the stream of binary logs runs, where one ever did. */
 async function lookAtStream({ mysql }: Config): Promise<Finding[]> {
-  const state = mysql && (await readStreamState(mysql.binlogSpool));
-  if (state === undefined) return [];
-  const trouble = streamTrouble(state, new Date(), isRunning(state.pid));
-  const detail =
-    trouble ?? `"${state.log}", ${humanBytes(state.bytes)}, last event ${state.lastEventAt ?? "not seen yet"}`;
-  return [{ name: "binlog stream", result: trouble === undefined ? "ok" : "warning", detail }];
+  const view = mysql && (await readSpool(mysql.binlogSpool));
+  return view === undefined ? [] : streamFindings(view, new Date());
 }
 
 async function lookAtCompression({ compression }: Config, signal: AbortSignal): Promise<string> {

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { copyFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { crc32 } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openReplayServer, type ReplayServer } from "../../../src/mysql/replay-server.ts";
 import type { Database } from "../../support/servers/database.ts";
@@ -206,5 +207,37 @@ function replaying(product: ReplayVendor): void {
     }
     const commands = execFileSync("ps", ["-eo", "args"], { encoding: "utf8" });
     expect(commands).not.toContain(directory);
+  });
+
+  /** A log that somebody has changed: instead of its statement it has one of the same length. */
+  async function forged(statement: string, wanted: string): Promise<string> {
+    await source.server.sql(`SET SESSION binlog_format = STATEMENT; USE base; ${statement}`);
+    const path = (await source.logs()).at(-1) ?? "";
+    const bytes = readFileSync(path);
+    const at = bytes.indexOf(statement);
+    bytes.write(wanted.padEnd(statement.length), at, "latin1");
+    for (let event = 4; event < at; event += bytes.readUInt32LE(event + 9)) {
+      const end = event + bytes.readUInt32LE(event + 9) - 4;
+      if (end > at) bytes.writeUInt32LE(crc32(bytes.subarray(event, end)), end);
+    }
+    const copy = join(source.root, "forged.000001");
+    writeFileSync(copy, bytes);
+    return copy;
+  }
+
+  test("gives away no file of this host to a log that asks for one", async () => {
+    const secret = join(source.root, "secret.txt");
+    writeFileSync(secret, "900\tsecret-word\n");
+    const statement = `INSERT INTO t VALUES (900, '${"x".repeat(secret.length + 40)}')`;
+    const log = await forged(statement, `LOAD DATA LOCAL INFILE '${secret}' INTO TABLE t`);
+    const directory = source.base();
+    {
+      await using server = await open(product, source, directory);
+      const words = product.vendor === "mariadb" ? `would load the file "${secret}"` : "rejected";
+      await expect(applyAll(server, [log])).rejects.toThrow(words);
+    }
+    await inspect(directory, async ({ sql }) => {
+      expect(await sql("SELECT COUNT(*) FROM base.t WHERE id = 900")).toBe("0");
+    });
   });
 }

@@ -5,10 +5,8 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { spooledServer } from "../../../src/cli/spooled-server.ts";
 import { BackupError } from "../../../src/domain/errors.ts";
 import type { LogServer } from "../../../src/job/backup-binlogs.ts";
-import { readLogHead } from "../../../src/source/binlog.ts";
 import { BinlogSpool } from "../../../src/source/binlog-spool.ts";
 import { format, query } from "../../support/binlog-events.ts";
-import { at, binlogCopy } from "../../support/copies.ts";
 import { collect } from "../../support/streams.ts";
 
 const { signal } = new AbortController();
@@ -79,15 +77,4 @@ test("openSource() and headOf() read the spool where it has the log as large as 
   await expect(server.openSource(other, () => {}).open({ signal })).rejects.toThrow("the server was asked");
   // How old the open one is decides whether it is closed.
   expect(await server.headOf({ name: "binlog.000006", bytes: 10 })).toMatchObject({ createdAt: new Date(1_000_000) });
-});
-
-test("archivedOf() names a log only where name, size and beginning are the same", async () => {
-  const log = { name: "binlog.000004", bytes: BYTES };
-  const facts = (await readLogHead(root, log.name))?.scan.log;
-  if (facts === undefined) throw new Error("the spool holds it");
-  const copyWith = (head: string, rawBytes: number) =>
-    binlogCopy(4, at(1), { name: log.name, rawBytes, log: { ...facts, head } });
-  expect(await spool.archivedOf([log], [copyWith(facts.head, BYTES)])).toEqual([log.name]);
-  expect(await spool.archivedOf([log], [copyWith("other", BYTES)])).toEqual([]);
-  expect(await spool.archivedOf([log], [copyWith(facts.head, BYTES + 1)])).toEqual([]);
 });

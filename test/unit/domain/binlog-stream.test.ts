@@ -85,6 +85,7 @@ describe("streamTrouble()", () => {
     ["does not run", state, false],
     ["heard of the server for 120 s", { ...state, heardAt: "2026-11-21T11:58:00Z" }, true],
     ["no space", { ...state, failure: "no space" }, true],
+    ["301 seconds behind", { ...state, lagSeconds: 301 }, true],
   ])("tells one that %s", (words, changed, isRunning) => {
     expect(streamTrouble(changed, now, isRunning)).toContain(words);
   });

@@ -72,6 +72,43 @@ test("acquireLock() takes over at once from a holder that was killed", async () 
   expect(Date.now() - started).toBeLessThan(1500);
 });
 
+test("acquireLock() takes over in seconds from one that was killed before it had signed", async () => {
+  mkdirSync(`${path}.lock`);
+  const started = Date.now();
+  await (await lock(5))[Symbol.asyncDispose]();
+  expect(Date.now() - started).toBeGreaterThan(1500);
+  expect(Date.now() - started).toBeLessThan(4000);
+  expect(existsSync(`${path}.lock`)).toBe(false);
+});
+
+test("acquireLock() leaves a lock alone that is refreshed although nobody signed it", async () => {
+  mkdirSync(`${path}.lock`);
+  await sleep(2100);
+  utimesSync(`${path}.lock`, new Date(), new Date());
+  await expect(lock(2.5)).rejects.toMatchObject({ code: "LOCKED" });
+});
+
+test("acquireLock() waits for nobody who was killed, at whatever moment", async () => {
+  const library = new URL("../../../src/lib/lock.ts", import.meta.url).pathname;
+  const script = `import { acquireLock } from ${JSON.stringify(library)};
+    const options = { waitSeconds: 9, signal: new AbortController().signal, onLost() {} };
+    for (let turn = 0; ; turn++) {
+      const held = await acquireLock(${JSON.stringify(path)}, options);
+      if (turn === 0) console.log("begun");
+      await held[Symbol.asyncDispose]();
+    }`;
+  for (let round = 0; round < 8; round++) {
+    const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    await new Promise((resolve) => child.stdout.once("data", resolve));
+    await sleep(Math.random() * 20);
+    child.kill("SIGKILL");
+    await new Promise((resolve) => child.once("exit", resolve));
+    await (await lock(3))[Symbol.asyncDispose]();
+  }
+});
+
 test("acquireLock() takes over when the pid belongs to another process now", async () => {
   abandon({ startTime: "1" });
   await (await lock(0))[Symbol.asyncDispose]();
