@@ -1,12 +1,7 @@
-import {
-  type BinlogCatalogue,
-  type BinlogGap,
-  catalogueOf,
-  type RecoverableWindow,
-  recoverableWindow,
-} from "../domain/binlog-catalogue.ts";
+import { type BinlogCatalogue, type BinlogGap, catalogueOf } from "../domain/binlog-catalogue.ts";
 import { describeGap } from "../domain/binlog-gap.ts";
 import type { Key } from "../domain/key.ts";
+import { type RecoverableWindow, recoverableWindow } from "../domain/recoverable-window.ts";
 import type { Listed } from "../job/list.ts";
 import { listedOf } from "./find-copies.ts";
 

@@ -1,8 +1,9 @@
-import { type BinlogCatalogue, neededBy, type Timeline } from "./binlog-catalogue.ts";
+import type { BinlogCatalogue, Timeline } from "./binlog-catalogue.ts";
 import { lastTakeover } from "./binlog-writer.ts";
 import type { BinlogCopy, MysqlCopy } from "./copy.ts";
 import type { Key } from "./key.ts";
 import { isPreserved } from "./preservation.ts";
+import { neededBy } from "./recoverable-window.ts";
 
 /** What decides which archived logs go, besides the logs. */
 export type BinlogRetention = {

@@ -32,6 +32,12 @@ export function requireWriter(copies: Iterable<BinlogCopy>, server: ServerIdenti
   });
 }
 
+/** The takeover that a timeline ends with in this log; `undefined` also where the server that wrote it is the primary again. */
+export function replacementOf({ ended, serverUuid, log }: BinlogCopy): TimelineEnd | undefined {
+  if (ended === undefined || log === undefined) return ended;
+  return isSameServer(ended.to, { uuid: serverUuid, serverId: log.serverId }) ? undefined : ended;
+}
+
 /** What a log that a timeline ends in holds behind that end, as GTIDs for people; empty for nothing. */
 export function behindEnd(log: BinlogCopy): string {
   const after = gtidsAfter(log);

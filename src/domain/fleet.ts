@@ -1,11 +1,12 @@
 import { binlogEndsAt } from "./binlog.ts";
-import { catalogueOf, type RecoverableWindow, recoverableWindow } from "./binlog-catalogue.ts";
+import { catalogueOf } from "./binlog-catalogue.ts";
 import type { BinlogCopy, Copy, FilesCopy, Media, MysqlCopy } from "./copy.ts";
 import { type Lateness, lateRuns } from "./freshness.ts";
 import type { Interval } from "./interval.ts";
 import { nameOf, parseFilesName } from "./names.ts";
 import { isPreserved } from "./preservation.ts";
 import type { Doubt } from "./reconcile.ts";
+import { type RecoverableWindow, recoverableWindow } from "./recoverable-window.ts";
 import { ancestorsOf } from "./retention.ts";
 import { isBroken } from "./soundness.ts";
 import { compareCopies } from "./status.ts";

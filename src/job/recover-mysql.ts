@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { formatGtidState } from "../domain/binlog.ts";
 import { BROUGHT_SETTINGS } from "../domain/brought-settings.ts";
 import type { BinlogCopy, BinlogPosition, MysqlCopy } from "../domain/copy.ts";
 import { BackupError } from "../domain/errors.ts";
@@ -81,9 +82,10 @@ function isOutside(error: unknown): boolean {
 }
 
 /** The same only for what leads to the same data. */
-function identityOf({ base, logs, start, target, excluded }: RecoveryPlan): string {
+function identityOf({ base, logs, joins, start, target, excluded }: RecoveryPlan): string {
   const stored = [...base.parts.map(({ copy }) => copy), ...logs].map(({ key, sha256 }) => [key, sha256 ?? null]);
-  const text = JSON.stringify([stored, start, targetText(target), excluded.text]);
+  const bounds = joins.map(({ at, applied, held }) => [at, formatGtidState(applied), formatGtidState(held)]);
+  const text = JSON.stringify([stored, start, targetText(target), excluded.text, ...bounds]);
   return createHash("sha256").update(text).digest("hex");
 }
 
@@ -153,6 +155,7 @@ class Tally {
   readonly #excluded: string[] = [];
   #bytes = 0;
   #transactions = 0;
+  #isOrderNoted = false;
   #latest: SuppliedLog | undefined;
   #last: RecoveredEnd["last"];
 
@@ -172,6 +175,7 @@ class Tally {
     this.#excluded.push(...cut.excluded);
     this.#latest = log;
     if (cut.last !== undefined) this.#last = { at: cut.last.at, gtid: cut.last.gtid };
+    this.#noteOrder(log);
     if (cut.stragglers > 0 && this.#plan.target.kind === "time") {
       const where = `"${log.copy.name}" at ${cut.stop?.offset}`;
       this.warnings.push(
@@ -179,6 +183,15 @@ class Tally {
       );
     }
     this.show(0);
+  }
+
+  /** Domains of MariaDB have no order among each other, and within one the plan has proven it. */
+  #noteOrder({ copy: { log, name }, cut }: SuppliedLog): void {
+    if (!cut.isOvertaken || log?.flavour === "mariadb" || this.#isOrderNoted) return;
+    this.#isOrderNoted = true;
+    this.warnings.push(
+      `in "${name}" the new primary logged transactions of its own before ones of the old one, which were replayed first`,
+    );
   }
 
   /** @throws {BackupError} NOT_FOUND when the target, or what was to be left out, was not met. */
@@ -194,8 +207,11 @@ class Tally {
   /** Where MariaDB got: what was logged before the last log, and in it up to the stop. */
   position(held: string | undefined): string | undefined {
     if (this.#latest === undefined) return held;
-    const { cut, scan } = this.#latest;
-    const texts = [scan.log.previousGtid ?? held ?? "", ...cut.domains.values()];
+    const { copy, cut, scan } = this.#latest;
+    const index = this.#plan.logs.indexOf(copy);
+    const join = this.#plan.joins.findLast(({ at }) => at <= index);
+    const joined = join === undefined ? [] : [formatGtidState(join.held)];
+    const texts = [scan.log.previousGtid ?? held ?? "", ...joined, ...cut.domains.values()];
     return formatGtidPosition(positionOf(texts.flatMap((each) => [...parseGtidPosition(each).values()]))) || held;
   }
 

@@ -143,7 +143,7 @@ export class BinlogScanner {
     const format = this.#format;
     if (this.#damage === undefined) this.#findCut();
     if (format === undefined) throw this.#refused(this.#damage?.what ?? "it is empty");
-    const { endOffset, count, gtid, firstAt, lastAt, isInside } = this.#transactions.finish();
+    const { endOffset, count, gtid, logged, firstAt, lastAt, isInside } = this.#transactions.finish();
     const isTorn = this.#damage !== undefined || isInside;
     return {
       log: {
@@ -160,6 +160,7 @@ export class BinlogScanner {
         firstCommitAt: dateOf(firstAt),
         lastCommitAt: dateOf(lastAt),
         previousGtid: this.#previousGtid,
+        ...(logged !== undefined && { logged }),
       },
       createdAt: new Date(this.#createdAt * 1000),
       serverVersion: format.serverVersion,

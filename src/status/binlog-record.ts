@@ -25,7 +25,12 @@ function readLog(fields: Fields | undefined): BinlogFacts | undefined {
     firstCommitAt: readMilliseconds(fields, "first_commit_ms"),
     lastCommitAt: readMilliseconds(fields, "last_commit_ms"),
     previousGtid: fields.text("previous_gtid"),
+    ...readLogged(fields.text("logged")),
   };
+}
+
+function readLogged(logged: string | undefined): { logged?: string } {
+  return logged === undefined ? {} : { logged };
 }
 
 function readMilliseconds(fields: Fields, name: string): Date | undefined {
@@ -48,6 +53,7 @@ function writeLog(log: BinlogFacts): JsonObject {
     first_commit_ms: log.firstCommitAt?.getTime(),
     last_commit_ms: log.lastCommitAt?.getTime(),
     previous_gtid: log.previousGtid,
+    logged: log.logged,
   });
 }
 

@@ -1,8 +1,9 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { catalogueOf, recoverableWindow } from "../../src/domain/binlog-catalogue.ts";
+import { catalogueOf } from "../../src/domain/binlog-catalogue.ts";
 import { expiredBinlogs } from "../../src/domain/binlog-retention.ts";
 import type { BinlogCopy, MysqlCopy } from "../../src/domain/copy.ts";
+import { recoverableWindow } from "../../src/domain/recoverable-window.ts";
 import { decide, expired } from "../../src/domain/retention.ts";
 import { binlogCopy, fullCopy, increment } from "../support/copies.ts";
 

@@ -1,11 +1,12 @@
 import { expect, test } from "vitest";
 import { type BinlogFacts, parseGtidState } from "../../../src/domain/binlog.ts";
-import { catalogueOf, recoverableWindow } from "../../../src/domain/binlog-catalogue.ts";
+import { catalogueOf } from "../../../src/domain/binlog-catalogue.ts";
 import { describeGap } from "../../../src/domain/binlog-gap.ts";
 import { timelineOf } from "../../../src/domain/binlog-incarnation.ts";
 import { expiredBinlogs } from "../../../src/domain/binlog-retention.ts";
 import { lastTakeover, requireWriter } from "../../../src/domain/binlog-writer.ts";
 import type { BinlogCopy } from "../../../src/domain/copy.ts";
+import { recoverableWindow } from "../../../src/domain/recoverable-window.ts";
 import { planTakeover, reopened, type Takeover, withTakeover } from "../../../src/domain/takeover.ts";
 import { at, binlogCopy, fullCopy } from "../../support/copies.ts";
 
