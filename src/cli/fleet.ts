@@ -31,7 +31,7 @@ export async function readFleet(
   for (const { error } of found.troubles) terminal.fail(error);
   const hosts = one !== undefined && found.hosts.length === 0 ? [one] : found.hosts;
   return {
-    hosts: fleetHosts(fleetOf(found.listed, now), { ...found, hosts }, pauses),
+    hosts: fleetHosts(fleetOf(found.listed, now, found.heirs), { ...found, hosts }, pauses),
     now,
     exitStatus: statusOf(found.troubles),
   };

@@ -146,9 +146,11 @@ function hole(missing: string): string | undefined {
 function strangerIn({ join, logs, known, theirs }: Told, own: Logged): string | undefined {
   const [held, applied] = [positionIn(join.held), positionIn(join.applied)];
   const strange = [...held.values()].filter((gtid) => {
-    const place = setOf(gtid);
-    const isTheirs = sameGtid(applied.get(gtid.domain), gtid) || containsGtids(theirs, place);
-    return !isTheirs || !containsGtids(known, place);
+    // Who has the next one of the same server has this one too.
+    const places = [gtid, { ...gtid, sequence: gtid.sequence + 1n }];
+    const isTheirs =
+      sameGtid(applied.get(gtid.domain), gtid) || places.some((each) => containsGtids(theirs, setOf(each)));
+    return !isTheirs || !containsGtids(known, setOf(gtid));
   });
   if (strange.length > 0)
     return `the two do not meet at ${formatGtidPosition(new Map(strange.map((gtid) => [gtid.domain, gtid])))}`;

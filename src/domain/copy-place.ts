@@ -1,6 +1,7 @@
 import { binlogEndsAt, gtidsBefore, includesGtids, readGtidState } from "./binlog.ts";
 import type { BinlogCatalogue, Timeline } from "./binlog-catalogue.ts";
-import type { BinlogCopy, MysqlCopy } from "./copy.ts";
+import { isSameServer } from "./binlog-writer.ts";
+import type { BinlogCopy, MysqlCopy, ServerIdentity } from "./copy.ts";
 
 /** Whether a log is of another server than a copy, by what both know. */
 function isOfAnother(log: BinlogCopy, copy: MysqlCopy): boolean {
@@ -48,7 +49,7 @@ export type Start = { readonly timeline: Timeline; readonly index: number };
 /** Find the log in which a copy ends; `undefined` when it is not archived. */
 export function startOf(copy: MysqlCopy, { timelines }: BinlogCatalogue): Start | undefined {
   for (const timeline of timelines.toReversed()) {
-    if (timeline.host !== copy.host) continue;
+    if (timeline.host !== copy.host || isOfOtherReign(timeline, copy, timelines)) continue;
     const index =
       copy.binlog === undefined
         ? timeline.logs.findLastIndex((log, at) => isLastBehind(copy, log) && holdsEndOf(copy, timeline, at))
@@ -56,6 +57,26 @@ export function startOf(copy: MysqlCopy, { timelines }: BinlogCatalogue): Start 
     if (index !== -1) return { timeline, index };
   }
   return undefined;
+}
+
+/**
+ * Whether another server than the one of a timeline archived under the name of the host when the copy was taken: both may well have been
+ * writing logs of the same name at that time.
+ */
+function isOfOtherReign({ logs: [log] }: Timeline, copy: MysqlCopy, timelines: readonly Timeline[]): boolean {
+  const archived = timelines.filter(({ host }) => host === copy.host).flatMap(({ logs }) => logs);
+  const takeovers = archived
+    .flatMap((each) => (each.ended?.to.host === copy.host ? [{ log: each, end: each.ended }] : []))
+    .sort((left, right) => left.end.epoch - right.end.epoch);
+  const end = copy.finishedAt ?? copy.startedAt;
+  const last = takeovers.findLast((each) => each.end.at < end);
+  const writer = last?.end.to ?? writerOf(takeovers[0]?.log);
+  const own = writerOf(log);
+  return writer !== undefined && own !== undefined && !isSameServer(writer, own);
+}
+
+function writerOf(copy: BinlogCopy | undefined): ServerIdentity | undefined {
+  return copy?.log && { uuid: copy.serverUuid, serverId: copy.log.serverId };
 }
 
 /** Without a place in the log, its GTIDs have to tell. */

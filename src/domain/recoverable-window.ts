@@ -41,7 +41,7 @@ export function recoverableWindow(copy: MysqlCopy, catalogue: BinlogCatalogue): 
   const from = copy.finishedAt ?? copy.startedAt;
   const { chain, last, barred } = wayOf(copy, catalogue, false);
   if (last === undefined) {
-    const gaps = [...gapsBefore(copy, catalogue), ...(barred === undefined ? [] : [barredGap(barred, from)])];
+    const gaps = barred === undefined ? gapsBefore(copy, catalogue) : [barredGap(barred, from)];
     return { from, to: from, logs: [], joins: [], gaps };
   }
   const gaps = gapsOf(last.logs, catalogue.doubts).map((gap) =>
@@ -75,7 +75,9 @@ export function logsAcross(
 
 /** @param isForced go on behind gaps, and over to servers of which it is not proven that nothing is missing in between. */
 function wayOf(copy: MysqlCopy, catalogue: BinlogCatalogue, isForced: boolean): Way {
-  const start = startOf(copy, catalogue);
+  const found = startOf(copy, catalogue);
+  // What the old primary logged behind a takeover leads nowhere.
+  const start = found !== undefined && isBehindEnd(found) ? undefined : found;
   let last: Leg | undefined = start && { timeline: start.timeline, logs: start.timeline.logs.slice(start.index) };
   let chain: Chain | undefined;
   let barred: Way["barred"];
@@ -84,14 +86,18 @@ function wayOf(copy: MysqlCopy, catalogue: BinlogCatalogue, isForced: boolean): 
     const takeover = takeoverOf(copy, last, catalogue);
     if (takeover === undefined) return { chain, last, barred };
     const before: Chain | undefined = chain ?? chainOf(copy, { start, last }, { catalogue, isForced });
-    const found = before && successorOf(before, takeover, { catalogue, seen, isForced });
-    if (found?.joined.problem !== undefined || found === undefined) barred = { takeover, why: found?.joined.problem };
-    if (found === undefined || (found.joined.problem !== undefined && !(isForced && found.joined.isFit)))
+    const next = before && successorOf(before, takeover, { catalogue, seen, isForced });
+    if (next?.joined.problem !== undefined || next === undefined) barred = { takeover, why: next?.joined.problem };
+    if (next === undefined || (next.joined.problem !== undefined && !(isForced && next.joined.isFit)))
       return { chain, last, barred };
-    ({ chain } = found.joined);
-    last = { timeline: found.timeline, logs: found.timeline.logs.slice(found.joined.first) };
-    seen.add(found.timeline);
+    ({ chain } = next.joined);
+    last = { timeline: next.timeline, logs: next.timeline.logs.slice(next.joined.first) };
+    seen.add(next.timeline);
   }
+}
+
+function isBehindEnd({ timeline, index }: Start): boolean {
+  return timeline.logs.slice(0, index).some((log) => replacementOf(log) !== undefined);
 }
 
 /**

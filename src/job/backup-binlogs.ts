@@ -10,7 +10,7 @@ import type { Digest } from "../lib/bytes.ts";
 import { suffixesOf } from "../modifier/chain.ts";
 import type { BinlogScan } from "../mysql/binlog-events.ts";
 import type { Source } from "../source/source.ts";
-import { expireBinlogs } from "./expire-binlogs.ts";
+import { expireBinlogs, type Forebears } from "./expire-binlogs.ts";
 import { removeCopies, storeCopy } from "./shelf.ts";
 import {
   type Found,
@@ -60,6 +60,7 @@ export type BinlogBackup = Workshop<"binlog"> & {
   /** Age in seconds from which on the log that is being written to is closed, to be copied, when it holds anything; infinite for never. */
   readonly rotateSeconds: number;
   readonly expireDays: number;
+  readonly forebears: () => Promise<Forebears>;
   /** The MySQL copies of the host, and whether that list cannot be trusted. */
   readonly mysqlCopies: () => Promise<{ readonly copies: readonly MysqlCopy[]; readonly doubtful: boolean }>;
 };

@@ -120,7 +120,7 @@ function simulate(world: World, look: (seen: Seen) => void): void {
     const goners = new Set(expired(decide(copies, policy)).map(({ key }) => key));
     copies = copies.filter(({ key }) => !goners.has(key));
     const going = new Set(
-      expiredBinlogs(catalogueOf(archive), { copies, days: world.days, now }).map(({ key }) => key),
+      expiredBinlogs(catalogueOf(archive), { host: "db7", copies, days: world.days, now }).map(({ key }) => key),
     );
     archive = archive.filter(({ key }) => !going.has(key));
     look({ world, now, archive, copies, ever, truth });

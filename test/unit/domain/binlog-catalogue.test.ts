@@ -178,7 +178,7 @@ test("neededBy() keeps by time what a copy needs that does not say where it ends
   expect(needed).toEqual(new Set(logs.slice(1).map(({ key }) => key)));
 });
 
-const OLD = { days: 7, now: at(20) };
+const OLD = { host: "db7", days: 7, now: at(20) };
 
 test("expiredBinlogs() removes by age what no copy needs, but the newest log", () => {
   const catalogue = catalogueOf([1, 2, 3, 4].map((number) => hour(number)));

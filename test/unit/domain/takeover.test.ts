@@ -105,7 +105,7 @@ test("recoverableWindow() leaves out a log with transactions that the new primar
 });
 
 test("expiredBinlogs() keeps the log that says who may archive", () => {
-  const retention = { copies: [], days: 0, now: at(9) };
+  const retention = { host: "db7", copies: [], days: 0, now: at(9) };
   const own = hour(9, { incarnation: "i2" }, NEW.serverId);
   const [first, second, third] = withTakeover(LOGS, by("0-1-40"), "db7");
   expect(expiredBinlogs(catalogueOf([first!, second!, third!, own]), retention)).toEqual([first, second]);
