@@ -1,7 +1,7 @@
 import { gtidsAfter, gtidsBefore } from "./binlog.ts";
 import { replacementOf } from "./binlog-writer.ts";
 import type { BinlogCopy } from "./copy.ts";
-import { loggedIn, namedBy } from "./logged.ts";
+import { type Logged, loggedIn, namedBy } from "./logged.ts";
 
 /** A host, and those whose servers took over from it, one after the other, as far as their logs are known. */
 export function hostsFrom(host: string, copies: Iterable<BinlogCopy>): Set<string> {
@@ -17,7 +17,8 @@ export function hasFollowed(copies: Iterable<BinlogCopy>): boolean {
   for (const copy of copies) {
     const isOwn = ownSource(copy);
     const states = [gtidsBefore(copy) ?? [], gtidsAfter(copy) ?? []].flat();
-    const sources = [...states.map(namedBy), loggedIn(copy) ?? new Map()].flatMap((logged) => [...logged.keys()]);
+    const logged: Logged = loggedIn(copy) ?? new Map();
+    const sources = [...states.map(namedBy), logged].flatMap((each) => [...each.keys()]);
     if (!sources.every(isOwn)) return true;
   }
   return false;

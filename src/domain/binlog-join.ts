@@ -84,7 +84,7 @@ export function joinTo(chain: Chain, { takeover, timeline, pick }: Successor): J
     lost: beyond(chain.end, strange === "" ? joinGtids(applied, chain.base) : applied),
     settledAt: settledAt(chain, kept, applied),
   };
-  const told: Told = { join, logs, known: chain.known, theirs: knownIn(timeline) };
+  const told: Told = { join, logs, kept, known: chain.known, theirs: knownIn(timeline) };
   const gap = found === -1 ? missedBefore(told) : problemOf(told);
   const problem = strange === "" ? gap : `the copy holds ${strange}, which it never got`;
   const after = logs.map(gtidsAfter).findLast((state) => state !== undefined);
@@ -105,6 +105,8 @@ export function joinTo(chain: Chain, { takeover, timeline, pick }: Successor): J
 /** What a join is proven with. */
 type Told = {
   readonly join: Join;
+  /** Logs that are replayed before it, and behind it. */
+  readonly kept: readonly BinlogCopy[];
   readonly logs: readonly BinlogCopy[];
   /** What the old and the new one are known to have logged, or to have gone on behind. */
   readonly known: Logged;
@@ -127,8 +129,9 @@ function missedBefore({ join, logs: [first] }: Told): string {
 }
 
 function problemOf(told: Told): string | undefined {
-  const { join, logs } = told;
-  const unknown = logs.find((log) => loggedIn(log) === undefined);
+  const { join, kept, logs } = told;
+  // All transactions of MariaDB have GTIDs; of its old primary it is enough to know the last one.
+  const unknown = [...(join.held.flavour === "mysql" ? kept : []), ...logs].find((log) => loggedIn(log) === undefined);
   if (unknown !== undefined) return `nobody knows which transactions are in "${unknown.name}"`;
   const own = unionGtids(...logsOf(logs));
   if (join.held.flavour === "mysql" || join.applied.flavour === "mysql") return hole(missingOf(join, own));

@@ -25,7 +25,7 @@ export function formatLogged(logged: Logged): string | undefined {
 }
 
 /** Read what `formatLogged()` wrote; `undefined` for anything else, which says no more than nothing at all. */
-export function parseLogged(text: string): Logged | undefined {
+function parseLogged(text: string): Logged | undefined {
   const logged = new Map<string, { from: bigint; to: bigint }[]>();
   for (const part of text.split(",")) {
     const [source = "", ...words] = part.split(":");

@@ -1,4 +1,12 @@
-import { type BinlogFlavour, binlogEndsAt, binlogNumber, gtidsAfter, joinGtids, readGtidState } from "./binlog.ts";
+import {
+  type BinlogFlavour,
+  binlogEndsAt,
+  binlogNumber,
+  type GtidState,
+  gtidsAfter,
+  joinGtids,
+  readGtidState,
+} from "./binlog.ts";
 import { type BinlogCatalogue, type BinlogGap, gapsOf, newGap, reachOf, type Timeline } from "./binlog-catalogue.ts";
 import { type Chain, type Join, type Joined, joinTo, knownIn } from "./binlog-join.ts";
 import { isSameServer, lastTakeover, replacementOf } from "./binlog-writer.ts";
@@ -38,20 +46,23 @@ type Way = {
 /** How far a copy can be brought forward with what is archived; `undefined` when it does not say where it ends. */
 export function recoverableWindow(copy: MysqlCopy, catalogue: BinlogCatalogue): RecoverableWindow | undefined {
   if (copy.binlog === undefined && copy.gtid === undefined) return undefined;
-  const from = copy.finishedAt ?? copy.startedAt;
+  const from = endedAt(copy);
   const { chain, last, barred } = wayOf(copy, catalogue, false);
   if (last === undefined) {
     const gaps = barred === undefined ? gapsBefore(copy, catalogue) : [barredGap(barred, from)];
     return { from, to: from, logs: [], joins: [], gaps };
   }
-  const gaps = gapsOf(last.logs, catalogue.doubts).map((gap) =>
-    gap.reason === "takeover" ? { ...gap, ...whyOf(barred) } : gap,
-  );
+  const found = gapsOf(last.logs, catalogue.doubts);
+  const gaps = found.map((gap) => (gap.reason === "takeover" ? { ...gap, ...whyOf(barred) } : gap));
   const own = last.logs.slice(0, reachOf(last.logs, gaps[0]));
-  const joins = chain?.joins ?? [];
-  const logs = [...(chain?.logs ?? []).slice(0, joins.at(-1)?.at ?? 0), ...own];
+  const { joins } = chain ?? { joins: [] };
+  const logs = chain === undefined ? own : [...chain.logs.slice(0, joins.at(-1)?.at), ...own];
   const end = logs.reduce((latest, log) => Math.max(latest, binlogEndsAt(log).getTime()), from.getTime());
   return { from, to: new Date(end), logs, joins, gaps: [...gaps, ...resetAfter(last.timeline, catalogue)] };
+}
+
+function endedAt({ startedAt, finishedAt = startedAt }: MysqlCopy): Date {
+  return finishedAt;
 }
 
 function whyOf(barred: Way["barred"]): { why?: string } {
@@ -69,31 +80,44 @@ export function logsAcross(
   catalogue: BinlogCatalogue,
 ): Pick<Chain, "logs" | "joins"> & { readonly gaps: readonly BinlogGap[] } {
   const { chain, barred } = wayOf(copy, catalogue, true);
-  const gaps = barred === undefined ? [] : [barredGap(barred, copy.finishedAt ?? copy.startedAt)];
+  const gaps = barred === undefined ? [] : [barredGap(barred, endedAt(copy))];
   return { logs: chain?.logs ?? [], joins: chain?.joins ?? [], gaps };
 }
 
 /** @param isForced go on behind gaps, and over to servers of which it is not proven that nothing is missing in between. */
 function wayOf(copy: MysqlCopy, catalogue: BinlogCatalogue, isForced: boolean): Way {
-  const found = startOf(copy, catalogue);
-  // What the old primary logged behind a takeover leads nowhere.
-  const start = found !== undefined && isBehindEnd(found) ? undefined : found;
-  let last: Leg | undefined = start && { timeline: start.timeline, logs: start.timeline.logs.slice(start.index) };
+  let last = firstLeg(copy, catalogue);
   let chain: Chain | undefined;
   let barred: Way["barred"];
   const seen = new Set<Timeline>(last === undefined ? [] : [last.timeline]);
   for (;;) {
     const takeover = takeoverOf(copy, last, catalogue);
     if (takeover === undefined) return { chain, last, barred };
-    const before: Chain | undefined = chain ?? chainOf(copy, { start, last }, { catalogue, isForced });
+    const before: Chain | undefined = chain ?? chainOf(copy, last, { catalogue, isForced });
     const next = before && successorOf(before, takeover, { catalogue, seen, isForced });
-    if (next?.joined.problem !== undefined || next === undefined) barred = { takeover, why: next?.joined.problem };
-    if (next === undefined || (next.joined.problem !== undefined && !(isForced && next.joined.isFit)))
-      return { chain, last, barred };
+    barred = barOf(next, takeover) ?? barred;
+    if (next === undefined || !isOpen(next.joined, isForced)) return { chain, last, barred };
     ({ chain } = next.joined);
     last = { timeline: next.timeline, logs: next.timeline.logs.slice(next.joined.first) };
     seen.add(next.timeline);
   }
+}
+
+function barOf(next: Found | undefined, takeover: TimelineEnd): Way["barred"] {
+  if (next === undefined) return { takeover, why: undefined };
+  const { problem: why } = next.joined;
+  return why === undefined ? undefined : { takeover, why };
+}
+
+function isOpen({ problem, isFit }: Joined, isForced: boolean): boolean {
+  return problem === undefined || (isForced && isFit);
+}
+
+/** The logs from the one on in which a copy ends. What the old primary logged behind a takeover leads nowhere. */
+function firstLeg(copy: MysqlCopy, catalogue: BinlogCatalogue): Leg | undefined {
+  const start = startOf(copy, catalogue);
+  if (start === undefined || isBehindEnd(start)) return undefined;
+  return { timeline: start.timeline, logs: start.timeline.logs.slice(start.index) };
 }
 
 function isBehindEnd({ timeline, index }: Start): boolean {
@@ -108,36 +132,33 @@ function takeoverOf(copy: MysqlCopy, last: Leg | undefined, { timelines }: Binlo
   const logs = last?.timeline.logs ?? timelines.filter(({ host }) => host === copy.host).flatMap((each) => each.logs);
   const end = lastTakeover(logs.filter((log) => replacementOf(log) !== undefined))?.end;
   if (end === undefined || last !== undefined) return end;
-  const isLater = end.at >= wholeSecond(copy.finishedAt ?? copy.startedAt);
+  const isLater = end.at >= wholeSecond(endedAt(copy));
   return isLater || end.to.host !== copy.host ? end : undefined;
 }
 
 type Looking = { readonly catalogue: BinlogCatalogue; readonly isForced: boolean };
 
 /** The logs of the copy's own server, up to the takeover; `undefined` where GTIDs do not tell what they come to. */
-function chainOf(
-  copy: MysqlCopy,
-  { start, last }: { readonly start: Start | undefined; readonly last: Leg | undefined },
-  { catalogue, isForced }: Looking,
-): Chain | undefined {
+function chainOf(copy: MysqlCopy, last: Leg | undefined, { catalogue, isForced }: Looking): Chain | undefined {
   const flavour: BinlogFlavour = copy.vendor === "mariadb" ? "mariadb" : "mysql";
   const logs = last === undefined ? [] : usable(last.logs, catalogue, isForced);
-  const [first, end] = [logs[0], logs.at(-1)];
+  const states = logs.map((log) => ofFlavour(flavour, gtidsAfter(log)));
   const held = readGtidState(flavour, copy.gtid);
-  const base = held ?? (first && gtidsAfter(first));
-  const after = end === undefined ? held : gtidsAfter(end);
-  if (base?.flavour !== flavour || after?.flavour !== flavour) return undefined;
-  const own = catalogue.timelines.filter((each) =>
-    start === undefined ? each.host === copy.host : each === start.timeline,
-  );
+  const [base, after] = [held ?? states[0], logs.length === 0 ? held : states.at(-1)];
+  if (base === undefined || after === undefined) return undefined;
+  const own = last === undefined ? catalogue.timelines.filter(({ host }) => host === copy.host) : [last.timeline];
   return {
     logs,
     joins: [],
     base,
-    baseAt: copy.finishedAt ?? copy.startedAt,
+    baseAt: endedAt(copy),
     end: held === undefined ? after : joinGtids(held, after),
     known: unionGtids(...own.map(knownIn), namedBy(base)),
   };
+}
+
+function ofFlavour(flavour: BinlogFlavour, state: GtidState | undefined): GtidState | undefined {
+  return state?.flavour === flavour ? state : undefined;
 }
 
 /** The logs up to the first gap; with the one in which another server took over. */
@@ -178,7 +199,7 @@ function isOf({ host, logs: [first] }: Timeline, { to }: TimelineEnd): boolean {
 
 /** The log in which the copy ends is not archived: that is a gap once a later one is. */
 function gapsBefore(copy: MysqlCopy, { timelines }: BinlogCatalogue): BinlogGap[] {
-  const end = copy.finishedAt ?? copy.startedAt;
+  const end = endedAt(copy);
   const own = timelines.filter(({ host }) => host === copy.host);
   const next = own.flatMap(({ logs }) => logs).find((log) => log.createdAt > end);
   if (next === undefined) return [];
