@@ -1,7 +1,6 @@
-import { gtidsAfter, gtidsBefore } from "./binlog.ts";
 import { replacementOf } from "./binlog-writer.ts";
 import type { BinlogCopy } from "./copy.ts";
-import { type Logged, loggedIn, namedBy } from "./logged.ts";
+import { knownOf } from "./logged.ts";
 
 /** A host, and those whose servers took over from it, one after the other, as far as their logs are known. */
 export function hostsFrom(host: string, copies: Iterable<BinlogCopy>): Set<string> {
@@ -16,9 +15,7 @@ export function hostsFrom(host: string, copies: Iterable<BinlogCopy>): Set<strin
 export function hasFollowed(copies: Iterable<BinlogCopy>): boolean {
   for (const copy of copies) {
     const isOwn = ownSource(copy);
-    const states = [gtidsBefore(copy) ?? [], gtidsAfter(copy) ?? []].flat();
-    const logged: Logged = loggedIn(copy) ?? new Map();
-    const sources = [...states.map(namedBy), logged].flatMap((each) => [...each.keys()]);
+    const sources = [...knownOf(copy).keys()];
     if (!sources.every(isOwn)) return true;
   }
   return false;

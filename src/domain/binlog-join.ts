@@ -11,8 +11,8 @@ import {
 import type { Timeline } from "./binlog-catalogue.ts";
 import type { BinlogCopy, TimelineEnd } from "./copy.ts";
 import { type DomainGtid, formatGtidPosition, type GtidPosition } from "./gtid-position.ts";
-import { containsGtids, formatGtidSet, type GtidSet, intersectGtids, subtractGtids, unionGtids } from "./gtid-set.ts";
-import { type Logged, loggedIn, namedBy } from "./logged.ts";
+import { containsGtids, formatGtidSet, type GtidRange, intersectGtids, subtractGtids, unionGtids } from "./gtid-set.ts";
+import { knownOf, type Logged, loggedIn } from "./logged.ts";
 
 /** Where a replay goes over from the logs of a server to those of the one that took over. */
 export type Join = {
@@ -135,7 +135,7 @@ function problemOf(told: Told): string | undefined {
   if (unknown !== undefined) return `nobody knows which transactions are in "${unknown.name}"`;
   const own = unionGtids(...logsOf(logs));
   if (join.held.flavour === "mysql" || join.applied.flavour === "mysql") return hole(missingOf(join, own));
-  return strangerIn(told, own) ?? hole(missingOf(join, own));
+  return strangerIn(told) ?? hole(missingOf(join, own));
 }
 
 function hole(missing: string): string | undefined {
@@ -146,7 +146,7 @@ function hole(missing: string): string | undefined {
  * Positions of MariaDB say nothing of who wrote what came before: the places where the histories meet have to be known to both, and the new
  * one may have written nothing by itself before.
  */
-function strangerIn({ join, logs, known, theirs }: Told, own: Logged): string | undefined {
+function strangerIn({ join, logs, known, theirs }: Told): string | undefined {
   const [held, applied] = [positionIn(join.held), positionIn(join.applied)];
   const strange = [...held.values()].filter((gtid) => {
     // Who has the next one of the same server has this one too.
@@ -157,12 +157,18 @@ function strangerIn({ join, logs, known, theirs }: Told, own: Logged): string | 
   });
   if (strange.length > 0)
     return `the two do not meet at ${formatGtidPosition(new Map(strange.map((gtid) => [gtid.domain, gtid])))}`;
-  const { serverId } = logs[0]?.log ?? {};
-  const before = [...held.values()].map(({ domain, sequence }) =>
-    setOf({ domain, server: serverId ?? 0, sequence }, 1n),
-  );
-  const errant = subtractGtids(intersectGtids(own, unionGtids(...before)), known);
+  const { serverId = 0 } = logs[0]?.log ?? {};
+  const own = [...held.values()].map(({ domain, sequence }): Logged => {
+    // Who has one of a server has all before it.
+    const first = (lastOf(known.get(`${domain}-${serverId}`)) ?? 0n) + 1n;
+    return first > sequence ? new Map() : setOf({ domain, server: serverId, sequence }, first);
+  });
+  const errant = intersectGtids(theirs, unionGtids(...own));
   return errant.size === 0 ? undefined : `it wrote ${textOf(errant)} by itself before`;
+}
+
+function lastOf(ranges: readonly GtidRange[] = []): bigint | undefined {
+  return ranges.at(-1)?.to;
 }
 
 function sameGtid(one: DomainGtid | undefined, other: DomainGtid): boolean {
@@ -256,8 +262,7 @@ export function isReplayed(gtid: string, index: number, joins: readonly Join[]):
   return join !== undefined && includesGtids(join.held, parseGtidState(join.held.flavour, gtid));
 }
 
-/** All that is known of the transactions of a timeline: what is in its logs, and what these begin behind. */
-export function knownIn({ logs }: Timeline): GtidSet {
-  const named = logs.flatMap((log) => [gtidsBefore(log) ?? [], gtidsAfter(log) ?? []].flat());
-  return unionGtids(...logsOf(logs), ...named.map(namedBy));
+/** All that is known of the transactions of a timeline. */
+export function knownIn({ logs }: Timeline): Logged {
+  return unionGtids(...logs.map(knownOf));
 }

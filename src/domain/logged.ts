@@ -1,7 +1,7 @@
-import type { GtidState } from "./binlog.ts";
+import { type GtidState, gtidsAfter, gtidsBefore } from "./binlog.ts";
 import type { BinlogCopy } from "./copy.ts";
 import { BackupError } from "./errors.ts";
-import { type GtidSet, normalized, parseGtidSet } from "./gtid-set.ts";
+import { type GtidSet, normalized, parseGtidSet, unionGtids } from "./gtid-set.ts";
 
 /**
  * Transactions of either vendor as a set, so that those of two servers can be held against each other: MySQL's by source, MariaDB's by domain and
@@ -43,6 +43,14 @@ export function loggedIn({ gtid, log }: BinlogCopy): Logged | undefined {
   if (log.transactions === 0) return new Map();
   const logged = log.flavour === "mysql" ? readSet(gtid) : log.logged && parseLogged(log.logged);
   return logged !== undefined && logged !== "" && countOf(logged) === BigInt(log.transactions) ? logged : undefined;
+}
+
+/** What is known to have been logged before an archived log, and in it, or that it goes on behind. */
+export function knownOf(copy: BinlogCopy): Logged {
+  const states = [gtidsBefore(copy) ?? [], gtidsAfter(copy) ?? []].flat();
+  const before = copy.log?.previousLogged === undefined ? undefined : parseLogged(copy.log.previousLogged);
+  const known = [before, loggedIn(copy), ...states.map(namedBy)];
+  return unionGtids(...known.flatMap((each) => each ?? []));
 }
 
 function readSet(text: string | undefined): Logged | undefined {

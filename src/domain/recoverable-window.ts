@@ -93,7 +93,7 @@ function wayOf(copy: MysqlCopy, catalogue: BinlogCatalogue, isForced: boolean): 
   for (;;) {
     const takeover = takeoverOf(copy, last, catalogue);
     if (takeover === undefined) return { chain, last, barred };
-    const before: Chain | undefined = chain ?? chainOf(copy, last, { catalogue, isForced });
+    const before: Chain | undefined = chain ?? chainOf(copy, last, { catalogue, isForced, takeover });
     const next = before && successorOf(before, takeover, { catalogue, seen, isForced });
     barred = barOf(next, takeover) ?? barred;
     if (next === undefined || !isOpen(next.joined, isForced)) return { chain, last, barred };
@@ -137,16 +137,22 @@ function takeoverOf(copy: MysqlCopy, last: Leg | undefined, { timelines }: Binlo
 }
 
 type Looking = { readonly catalogue: BinlogCatalogue; readonly isForced: boolean };
+type Joining = Looking & { readonly takeover: TimelineEnd };
 
 /** The logs of the copy's own server, up to the takeover; `undefined` where GTIDs do not tell what they come to. */
-function chainOf(copy: MysqlCopy, last: Leg | undefined, { catalogue, isForced }: Looking): Chain | undefined {
+function chainOf(
+  copy: MysqlCopy,
+  last: Leg | undefined,
+  { catalogue, isForced, takeover }: Joining,
+): Chain | undefined {
   const flavour: BinlogFlavour = copy.vendor === "mariadb" ? "mariadb" : "mysql";
   const logs = last === undefined ? [] : usable(last.logs, catalogue, isForced);
   const states = logs.map((log) => ofFlavour(flavour, gtidsAfter(log)));
   const held = readGtidState(flavour, copy.gtid);
   const [base, after] = [held ?? states[0], logs.length === 0 ? held : states.at(-1)];
   if (base === undefined || after === undefined) return undefined;
-  const own = last === undefined ? catalogue.timelines.filter(({ host }) => host === copy.host) : [last.timeline];
+  const others = catalogue.timelines.filter((each) => each.host === copy.host && !isOf(each, takeover));
+  const own = last === undefined ? others : [last.timeline];
   return {
     logs,
     joins: [],

@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import type { BinlogEnd, BinlogFacts } from "../domain/binlog.ts";
 import { BackupError } from "../domain/errors.ts";
-import { formatDomainGtid } from "../domain/gtid-position.ts";
+import { type DomainGtid, formatDomainGtid, formatGtidPosition, positionOf } from "../domain/gtid-position.ts";
+import { formatLogged } from "../domain/logged.ts";
 import type { ByteStream } from "../lib/bytes.ts";
 import {
   EVENT,
@@ -107,6 +108,7 @@ export class BinlogScanner {
   #serverId = 0;
   #inUse = false;
   #previousGtid: string | undefined;
+  #previousLogged: string | undefined;
   #firstOffset = 0;
   #end: BinlogEnd = "open";
   #damage: BinlogDamage | undefined;
@@ -161,6 +163,7 @@ export class BinlogScanner {
         lastCommitAt: dateOf(lastAt),
         previousGtid: this.#previousGtid,
         ...(logged !== undefined && { logged }),
+        ...(this.#previousLogged !== undefined && { previousLogged: this.#previousLogged }),
       },
       createdAt: new Date(this.#createdAt * 1000),
       serverVersion: format.serverVersion,
@@ -168,6 +171,14 @@ export class BinlogScanner {
       bytes: this.#bytes,
       damage: this.#damage,
     };
+  }
+
+  #takeGtidList(gtids: readonly DomainGtid[]): void {
+    this.#previousGtid = formatGtidPosition(positionOf(gtids));
+    const logged = gtids.map(
+      ({ domain, server, sequence: to }) => [`${domain}-${server}`, [{ from: to, to }]] as const,
+    );
+    this.#previousLogged = formatLogged(new Map(logged));
   }
 
   #findCut(): void {
@@ -338,7 +349,7 @@ export class BinlogScanner {
     if (event.at > this.#lastAt) this.#lastAt = event.at;
     if (isOfHead(event.type)) this.#head.update(bytes);
     if (event.type === EVENT.previousGtids) this.#previousGtid = readPreviousGtids(event.body);
-    if (event.type === EVENT.mariadbGtidList) this.#previousGtid = readGtidList(event.body);
+    if (event.type === EVENT.mariadbGtidList) this.#takeGtidList(readGtidList(event.body));
     if (isAboutLog(event.type) && !this.#transactions.isBegun) this.#firstOffset = event.end;
     this.#end = endWith(event.type);
     this.#transactions.take(event);

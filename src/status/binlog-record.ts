@@ -25,12 +25,13 @@ function readLog(fields: Fields | undefined): BinlogFacts | undefined {
     firstCommitAt: readMilliseconds(fields, "first_commit_ms"),
     lastCommitAt: readMilliseconds(fields, "last_commit_ms"),
     previousGtid: fields.text("previous_gtid"),
-    ...readLogged(fields.text("logged")),
+    ...readLogged(fields),
   };
 }
 
-function readLogged(logged: string | undefined): { logged?: string } {
-  return logged === undefined ? {} : { logged };
+function readLogged(fields: Fields): Pick<BinlogFacts, "logged" | "previousLogged"> {
+  const [logged, previousLogged] = [fields.text("logged"), fields.text("previous_logged")];
+  return { ...(logged !== undefined && { logged }), ...(previousLogged !== undefined && { previousLogged }) };
 }
 
 function readMilliseconds(fields: Fields, name: string): Date | undefined {
@@ -54,6 +55,7 @@ function writeLog(log: BinlogFacts): JsonObject {
     last_commit_ms: log.lastCommitAt?.getTime(),
     previous_gtid: log.previousGtid,
     logged: log.logged,
+    previous_logged: log.previousLogged,
   });
 }
 

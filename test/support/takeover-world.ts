@@ -54,6 +54,8 @@ const DRAWN = fc.record({
   ownRotations: fc.uniqueArray(fc.nat(12), { maxLength: 4 }),
   /** Before which of the old primary's transactions the new one wrote something by itself. */
   errant: fc.uniqueArray(fc.nat(25), { maxLength: 2 }),
+  /** Of MariaDB: in a domain of its own, or in the one of the old primary, with a number that this one gives again. */
+  errantDomain: fc.constantFrom(0, 1),
   logsReplicated: fc.constantFrom(true, true, true, false),
   copies: fc.uniqueArray(fc.nat(25), { minLength: 1, maxLength: 4 }),
   knowsPlace: fc.boolean(),
@@ -83,6 +85,14 @@ class Spelling {
   state(gtids: readonly string[]): string {
     if (this.flavour === "mariadb") return formatGtidPosition(parseGtidPosition(gtids.join(",")));
     return formatGtidSet(unionGtids(...gtids.map(parseGtidSet)));
+  }
+
+  loggedBefore(gtids: readonly string[]): { previousLogged?: string } {
+    if (this.flavour !== "mariadb") return {};
+    const last = new Map(gtids.map((gtid) => [gtid.slice(0, gtid.lastIndexOf("-")), BigInt(gtid.split("-")[2] ?? 0)]));
+    return {
+      previousLogged: formatLogged(new Map([...last].map(([source, to]) => [source, [{ from: to, to }]]))) ?? "",
+    };
   }
 
   logged(gtids: readonly string[]): { logged?: string } {
@@ -153,6 +163,7 @@ function logOf({ before, own, number }: Parts, spell: Spelling, { server, host, 
       lastCommitAt: own[0] && lastAt,
       previousGtid: spell.state(gtidsOf(before)),
       ...spell.logged(gtidsOf(own)),
+      ...spell.loggedBefore(gtidsOf(before)),
     },
   });
   return { copy, transactions };
@@ -182,8 +193,13 @@ function followedOf(drawn: Drawn, { spell, old, got, cloned }: Past): Entry[] {
   let errant = 0;
   return old.slice(0, got).flatMap((entry, index) => {
     const at = drawn.isMariadb ? entry.at : entry.at + 300_000;
-    const isErrant = drawn.errant.includes(index) && index >= cloned;
-    return [...(isErrant ? [{ gtid: spell.gtid(B, (errant += 1), 1), at: at - 1 }] : []), { ...entry, at }];
+    if (!drawn.errant.includes(index) || index < cloned) return [{ ...entry, at }];
+    errant += 1;
+    const number = drawn.isMariadb && drawn.errantDomain === 0 ? index + 1 : errant;
+    return [
+      { gtid: spell.gtid(B, number, drawn.errantDomain), at: at - 1 },
+      { ...entry, at },
+    ];
   });
 }
 
@@ -209,6 +225,8 @@ function worldOf(drawn: Drawn): World {
   const ofOld = new Set(gtidsOf(old));
   const replicated = followed.slice(held.length).filter(({ gtid }) => drawn.logsReplicated || !ofOld.has(gtid));
   const host = drawn.isShared ? "db7" : "db8";
+  // Both wrote to one domain of MariaDB at a time.
+  const isMixed = drawn.isMariadb && drawn.errantDomain === 0 && followed.length > got;
   const logsOfA = logsOf(old, spell, { ...drawn, server: A, host: "db7", incarnation: undefined, began: START });
   const logsOfB = logsOf([...replicated, ...written], spell, {
     server: B,
@@ -230,7 +248,7 @@ function worldOf(drawn: Drawn): World {
     got,
     archived: archived.flatMap(({ transactions }) => transactions).length,
     times: old.map(({ gtid, at }) => ({ here: at, there: followed.find((each) => each.gtid === gtid)?.at ?? at })),
-    isWhole: drawn.purged === 0 && drawn.logsReplicated && got > cloned && drawn.unarchived === 0,
+    isWhole: drawn.purged === 0 && drawn.logsReplicated && got > cloned && drawn.unarchived === 0 && !isMixed,
     hasErrant: followed.length > got,
     copies: copiesOf(drawn, past, logsOfA),
   };
