@@ -1,8 +1,8 @@
 import { type BinlogCatalogue, catalogueOf } from "../domain/binlog-catalogue.ts";
 import { describeGap } from "../domain/binlog-gap.ts";
 import { type ClosedLog, type LogHead, logsToCopy, newIncarnation, timelineOf } from "../domain/binlog-incarnation.ts";
-import { requireWriter } from "../domain/binlog-writer.ts";
-import type { BinlogCopy, MysqlCopy } from "../domain/copy.ts";
+import { isSameServer, lastTakeover, requireWriter } from "../domain/binlog-writer.ts";
+import type { BinlogCopy, MysqlCopy, ServerIdentity } from "../domain/copy.ts";
 import { BackupError } from "../domain/errors.ts";
 import { copyKey, parseCopyKey, withoutSuffixes } from "../domain/names.ts";
 import { locateBinlogs, unrecorded } from "../domain/reconcile.ts";
@@ -139,7 +139,7 @@ async function planArchive(
   const gone = new Map((timeline?.logs ?? []).filter(isGone).map((copy) => [copy.name, copy]));
   const logs = logsToCopy(closed, timeline, new Set(gone.keys()));
   if (logs.length === 0) return undefined;
-  const known = { before, catalogue, logs };
+  const known = { server: { uuid, serverId }, before, catalogue, logs };
   if (timeline !== undefined && !isTaken(known, timeline.incarnation, backup)) {
     return { listing, logs, gone, incarnation: timeline.incarnation };
   }
@@ -172,6 +172,7 @@ function isPurged(error: unknown): boolean {
 }
 
 type Known = {
+  readonly server: ServerIdentity;
   readonly before: Found<"binlog">;
   readonly catalogue: BinlogCatalogue;
   readonly logs: readonly ClosedLog[];
@@ -194,8 +195,14 @@ async function beginTimeline(backup: BinlogBackup, known: Known): Promise<string
   const taken = folders.flatMap((parts) => (parts?.media === "binlog" ? (parts.incarnation ?? []) : []));
   const recorded = before.status.copies.flatMap((copy) => copy.incarnation ?? []);
   const name = newIncarnation(await backup.server.headOf(first), backup.now(), new Set([...taken, ...recorded]));
+  const apart = `they are archived apart, in "${name}"`;
+  const takeover = lastTakeover(before.status.copies)?.end;
+  if (takeover !== undefined && isSameServer(takeover.to, known.server)) {
+    backup.log.info(`the binary logs of the server that took over begin with "${first.name}"; ${apart}`);
+    return name;
+  }
   backup.log.warn(
-    `The binary logs of the server begin anew with "${first.name}"; they are archived apart, in "${name}", and a point in time there needs a copy of the server from now on`,
+    `The binary logs of the server begin anew with "${first.name}"; ${apart}, and a point in time there needs a copy of the server from now on`,
   );
   return name;
 }

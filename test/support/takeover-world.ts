@@ -225,8 +225,6 @@ function worldOf(drawn: Drawn): World {
   const ofOld = new Set(gtidsOf(old));
   const replicated = followed.slice(held.length).filter(({ gtid }) => drawn.logsReplicated || !ofOld.has(gtid));
   const host = drawn.isShared ? "db7" : "db8";
-  // Both wrote to one domain of MariaDB at a time.
-  const isMixed = drawn.isMariadb && drawn.errantDomain === 0 && followed.length > got;
   const logsOfA = logsOf(old, spell, { ...drawn, server: A, host: "db7", incarnation: undefined, began: START });
   const logsOfB = logsOf([...replicated, ...written], spell, {
     server: B,
@@ -248,10 +246,16 @@ function worldOf(drawn: Drawn): World {
     got,
     archived: archived.flatMap(({ transactions }) => transactions).length,
     times: old.map(({ gtid, at }) => ({ here: at, there: followed.find((each) => each.gtid === gtid)?.at ?? at })),
-    isWhole: drawn.purged === 0 && drawn.logsReplicated && got > cloned && drawn.unarchived === 0 && !isMixed,
+    isWhole: isWhole(drawn, past, followed.length - got),
     hasErrant: followed.length > got,
     copies: copiesOf(drawn, past, logsOfA),
   };
+}
+
+function isWhole(drawn: Drawn, { got, cloned }: Past, errant: number): boolean {
+  // Both wrote to one domain of MariaDB at a time.
+  if (drawn.isMariadb && drawn.errantDomain === 0 && errant > 0) return false;
+  return drawn.purged === 0 && drawn.logsReplicated && got > cloned && drawn.unarchived === 0;
 }
 
 type Taking = { readonly spell: Spelling; readonly host: string; readonly settled: number };
