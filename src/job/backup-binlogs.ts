@@ -4,6 +4,7 @@ import { type ClosedLog, type LogHead, logsToCopy, newIncarnation, timelineOf } 
 import { isSameServer, lastTakeover, requireWriter } from "../domain/binlog-writer.ts";
 import type { BinlogCopy, MysqlCopy, ServerIdentity } from "../domain/copy.ts";
 import { BackupError } from "../domain/errors.ts";
+import type { Logged } from "../domain/logged.ts";
 import { copyKey, parseCopyKey, withoutSuffixes } from "../domain/names.ts";
 import { locateBinlogs, unrecorded } from "../domain/reconcile.ts";
 import type { Digest } from "../lib/bytes.ts";
@@ -44,6 +45,8 @@ export type LogServer = {
   /** Close the log that is being written to, and begin another one. */
   readonly rotate: () => Promise<void>;
   readonly headOf: (log: ClosedLog) => Promise<LogHead>;
+  /** All that it has logged, of MariaDB the last of each domain and server; asked of one that may have been replaced. */
+  readonly logged?: () => Promise<Logged>;
   readonly openSource: (log: ClosedLog, onProgress: (bytes: number) => void) => Source<LogCapture>;
 };
 
@@ -91,7 +94,9 @@ async function refuseZombie({ server, shelf, signal }: BinlogBackup): Promise<vo
   const listing = await server.list();
   if (listing === undefined) return;
   const { status } = await shelf.status.load({ signal });
-  requireWriter(status.copies, listing, shelf.host);
+  const isReplaced = status.copies.some(({ ended }) => ended !== undefined && !isSameServer(ended.to, listing));
+  const logged = isReplaced ? await server.logged?.() : undefined;
+  requireWriter(status.copies, { ...listing, ...(logged !== undefined && { logged }) }, shelf.host);
 }
 
 /** What the server has closed, after it was made to close what it holds back. */

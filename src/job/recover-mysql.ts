@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { formatGtidState } from "../domain/binlog.ts";
+import type { Join } from "../domain/binlog-join.ts";
 import { BROUGHT_SETTINGS } from "../domain/brought-settings.ts";
 import type { BinlogCopy, BinlogPosition, MysqlCopy } from "../domain/copy.ts";
 import { BackupError } from "../domain/errors.ts";
@@ -33,8 +34,9 @@ export type MysqlRecovery = Omit<MysqlRestore, "plan"> & {
 
 /** Where a replay ended. */
 export type RecoveredEnd = {
-  /** The place in the logs behind the last transaction. */
+  /** The place in the logs behind the last transaction, and whether these are those of a server that took over. */
   readonly binlog: BinlogPosition;
+  readonly isOfSuccessor: boolean;
   /** What the data holds, as GTIDs. */
   readonly gtid: string | undefined;
   /** When the last transaction was committed, in microseconds since 1970, and its GTID; `undefined` when none was replayed. */
@@ -208,17 +210,22 @@ class Tally {
   position(held: string | undefined): string | undefined {
     if (this.#latest === undefined) return held;
     const { copy, cut, scan } = this.#latest;
-    const index = this.#plan.logs.indexOf(copy);
-    const join = this.#plan.joins.findLast(({ at }) => at <= index);
+    const join = this.#joinBefore(copy);
     const joined = join === undefined ? [] : [formatGtidState(join.held)];
     const texts = [scan.log.previousGtid ?? held ?? "", ...joined, ...cut.domains.values()];
     return formatGtidPosition(positionOf(texts.flatMap((each) => [...parseGtidPosition(each).values()]))) || held;
+  }
+
+  #joinBefore(copy: BinlogCopy): Join | undefined {
+    const index = this.#plan.logs.indexOf(copy);
+    return this.#plan.joins.findLast(({ at }) => at <= index);
   }
 
   end(gtid: string | undefined): RecoveredEnd {
     const { copy, cut, scan } = this.#latest ?? {};
     return {
       binlog: { file: copy?.name ?? "", offset: cut?.stop?.offset ?? scan?.log.endOffset },
+      isOfSuccessor: copy !== undefined && this.#joinBefore(copy) !== undefined,
       gtid,
       last: this.#last,
       transactions: this.#transactions,
