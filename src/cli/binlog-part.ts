@@ -8,6 +8,7 @@ import { acquireLock } from "../lib/lock.ts";
 import { type PartOptions, workshopOf } from "./backup-services.ts";
 import { binlogServer, serverOf } from "./binlog-server.ts";
 import { type Context, openDestination, shelfOf } from "./context.ts";
+import { forebearsOf } from "./forebears.ts";
 import { keptBinlogs } from "./kept-copies.ts";
 
 type Request = { readonly runType: Interval; readonly lockFile: string; readonly wait?: number };
@@ -64,6 +65,7 @@ async function archive(context: Context, options: Opened): Promise<boolean> {
     server: options.server?.(signal) ?? binlogServer(mysql, { idleSeconds: config.run.idleSeconds, signal }),
     rotateSeconds: options.rotateSeconds ?? mysql.rotateSeconds,
     expireDays: mysql.expireLogDays,
+    forebears: () => forebearsOf(destination, config.hostname, { signal }),
     async mysqlCopies() {
       const { status, doubtful } = await shelfOf(destination, config.hostname, "mysql").status.load({ signal });
       return { copies: status.copies, doubtful };

@@ -12,6 +12,7 @@ import {
   holdsTransactions,
   previousGtidOf,
   purgeLogsBefore,
+  readLogged,
   readServerLogs,
   rotateLogs,
   type ServerLog,
@@ -40,6 +41,7 @@ export function binlogServer(mysql: MysqlOptions, options: Options): LogServer &
     rotate: () => server.ask(rotateLogs),
     purgeBefore: (log) => server.ask((client) => purgeLogsBefore(client, log)),
     headOf: (log) => server.headOf(log),
+    logged: () => server.ask(readLogged),
     openSource: (log, onProgress) => ({
       name: log.name,
       open: async (opening) => (await server.sourceOf(log, onProgress)).open(opening),

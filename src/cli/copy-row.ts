@@ -1,7 +1,7 @@
-import type { RecoverableWindow } from "../domain/binlog-catalogue.ts";
 import type { Copy, Mark } from "../domain/copy.ts";
 import { humanBytes, humanSeconds, humanTime } from "../domain/human.ts";
 import { isPreserved, preservationText } from "../domain/preservation.ts";
+import type { RecoverableWindow } from "../domain/recoverable-window.ts";
 import { isBroken } from "../domain/soundness.ts";
 import type { Listed } from "../job/list.ts";
 import { tableOf } from "./table.ts";

@@ -66,8 +66,8 @@ async function lookAt({ config, log }: Context, { exitStatus }: Told, signal: Ab
 async function standingOf(config: Context["config"], signal: AbortSignal): Promise<HostView> {
   const host = config.hostname;
   await using destination = await openDestination(config, { isReadOnly: true });
-  const { listed } = await listCopies(destination, { host, media: undefined, signal });
-  return fleetOf(listed, new Date())[0] ?? { host, subjects: [] };
+  const { listed, heirs } = await listCopies(destination, { host, media: undefined, signal });
+  return fleetOf(listed, new Date(), heirs)[0] ?? { host, subjects: [] };
 }
 
 /** Whatever the exporter does with its signal, this ends in time. */

@@ -33,7 +33,7 @@ export async function readFleet(
   for (const { error } of found.troubles) terminal.fail(error);
   const hosts = one !== undefined && found.hosts.length === 0 ? [one] : found.hosts;
   return {
-    hosts: fleetHosts(fleetOf(found.listed, now), { ...found, hosts }, here),
+    hosts: fleetHosts(fleetOf(found.listed, now, found.heirs), { ...found, hosts }, here),
     now,
     exitStatus: statusOf(found.troubles),
   };

@@ -1,5 +1,8 @@
+import { formatGtidState } from "../domain/binlog.ts";
+import type { Join } from "../domain/binlog-join.ts";
 import { humanBytes } from "../domain/human.ts";
-import { gapText, type RecoveryPlan, windowText } from "../domain/recovery-plan.ts";
+import { gapText, windowText } from "../domain/recovery-logs.ts";
+import type { RecoveryPlan } from "../domain/recovery-plan.ts";
 import { formatMoment, targetText } from "../domain/recovery-target.ts";
 import type { Outlook } from "../job/dry-run.ts";
 import type { RecoveredEnd } from "../job/recover-mysql.ts";
@@ -15,6 +18,17 @@ function bytesText(bytes: number | undefined): string {
 function startText({ start, logs }: RecoveryPlan): string {
   if (start.kind === "gtid") return `behind the GTIDs of the copy, in ${logs[0]?.name}`;
   return `${logs[0]?.name}:${start.offset}`;
+}
+
+function joinText({ at, to, held, lost }: Join, { logs }: RecoveryPlan): string {
+  const left = lost === "" ? "" : `; left out, for it never got that: ${lost}`;
+  const place = `behind ${formatGtidState(held) || "nothing"}${at === 0 ? "" : `, after ${logs[at - 1]?.name}`}`;
+  return `join: the server that took over on ${to} goes on ${place}, in ${logs[at]?.key ?? "none of its logs"}${left}`;
+}
+
+function joinJson({ at, to, held, lost }: Join, { logs }: RecoveryPlan): Record<string, unknown> {
+  const ends = { after: logs[at - 1]?.key ?? null, before: logs[at]?.key ?? null };
+  return { ...ends, host: to, held_gtid: formatGtidState(held), lost_gtid: lost === "" ? null : lost };
 }
 
 /** What a restore to a moment would do, for people. */
@@ -33,6 +47,7 @@ export function recoveryLines({ plan, outlook, target }: Planned): string[] {
     ...planLines({ plan: plan.base, outlook, target }),
     ...(logs.length === 0 ? ["replay: nothing, the copy holds all of it"] : ranges),
     ...(logs.length === 0 ? [] : [`replay from: ${startText(plan)}`]),
+    ...plan.joins.map((join) => joinText(join, plan)),
     `replay: ${targetText(plan.target)}`,
     ...(excluded.text === "" ? [] : [`leave out: ${excluded.text}`]),
     `logs to fetch: ${bytesText(logBytes)}, to replay: at most ${bytesText(replayBytes)}`,
@@ -51,6 +66,7 @@ export function recoveryJson({ plan, outlook, target }: Planned): Record<string,
       excluded_gtids: plan.excluded.text === "" ? [] : plan.excluded.text.split(","),
       fetch_bytes: plan.logBytes ?? null,
       gaps: window.gaps.map(gapText),
+      joins: plan.joins.map((join) => joinJson(join, plan)),
       logs: logs.map(({ key, name, bytes, sha256 }) => ({ bytes: bytes ?? null, key, name, sha256: sha256 ?? null })),
       replay_bytes: plan.replayBytes ?? null,
       start: start.kind === "gtid" ? null : { binlog: logs[0]?.name ?? null, position: start.offset },

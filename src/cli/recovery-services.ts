@@ -1,25 +1,20 @@
 import type { Config } from "../config/options.ts";
 import type { Destination } from "../destination/destination.ts";
-import { type BinlogCatalogue, catalogueOf } from "../domain/binlog-catalogue.ts";
+import type { BinlogCatalogue } from "../domain/binlog-catalogue.ts";
 import { listCopies } from "../job/list.ts";
 import type { MysqlRecovery } from "../job/recover-mysql.ts";
 import type { Log } from "../lib/log.ts";
 import { openReplayServer } from "../mysql/replay-server.ts";
-import { listedOf } from "./find-copies.ts";
 import { storedParts } from "./mysql-reading.ts";
+import { catalogueIn } from "./windows.ts";
 
 type Listing = { readonly host: string; readonly log: Log; readonly signal: AbortSignal };
 
-/** The archived binary logs of a host. */
+/** The archived binary logs of a host, and of those that took over from it. */
 export async function catalogueFor(destination: Destination, { host, log, signal }: Listing): Promise<BinlogCatalogue> {
-  const { listed, warnings } = await listCopies(destination, { host, media: "binlog", signal });
-  for (const warning of warnings) log.warn(warning);
-  const binlogs = listedOf("binlog", listed);
-  const doubts = new Set(binlogs.filter(({ doubt }) => doubt !== undefined).map(({ copy }) => copy.key));
-  return catalogueOf(
-    binlogs.map(({ copy }) => copy),
-    doubts,
-  );
+  const listing = await listCopies(destination, { host, media: "binlog", signal });
+  for (const warning of listing.warnings) log.warn(warning);
+  return catalogueIn(host, listing);
 }
 
 type Services = {

@@ -5,8 +5,8 @@ const GAPS: Readonly<Record<BinlogGap["reason"], (gap: BinlogGap) => string>> = 
   mismatch: ({ gtid }) => `the GTIDs do not go on${gtid === undefined ? "" : `, ${gtid} is missing`}`,
   broken: () => "one is damaged or not there any more",
   torn: () => "the first one breaks off although the server went on",
-  takeover: ({ gtid }) =>
-    `another server took over${gtid === undefined ? "" : `, and never got ${gtid}, which the old one logged`}`,
+  takeover: ({ gtid, why }) =>
+    `another server took over${gtid === undefined ? "" : `, and never got ${gtid}, which the old one logged`}${why === undefined ? "" : `; ${why}`}`,
   reset: () => "the server began anew",
 };
 

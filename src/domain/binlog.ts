@@ -52,6 +52,12 @@ export type BinlogFacts = {
    * `undefined` when the log does not say.
    */
   readonly previousGtid: string | undefined;
+  /**
+   * Of MariaDB, all its transactions by domain and server: `0-1:1-40,0-2:41-45`. Absent where there are none, or too many ranges to note down.
+   */
+  readonly logged?: string;
+  /** Of MariaDB, the last transaction of each domain and server that was logged before this log, in the same form: `0-1:40,0-2:45`. */
+  readonly previousLogged?: string;
 };
 
 /** The number in the name of a binary log: `mysql-bin.000012` → 12. Names compare by it, for 1000000 follows 999999. */

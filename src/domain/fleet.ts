@@ -1,11 +1,13 @@
 import { binlogEndsAt } from "./binlog.ts";
-import { catalogueOf, type RecoverableWindow, recoverableWindow } from "./binlog-catalogue.ts";
+import { catalogueOf } from "./binlog-catalogue.ts";
+import { hostsFrom } from "./binlog-heirs.ts";
 import type { BinlogCopy, Copy, FilesCopy, Media, MysqlCopy } from "./copy.ts";
 import { type Lateness, lateRuns } from "./freshness.ts";
 import type { Interval } from "./interval.ts";
 import { nameOf, parseFilesName } from "./names.ts";
 import { isPreserved } from "./preservation.ts";
 import type { Doubt } from "./reconcile.ts";
+import { type RecoverableWindow, recoverableWindow } from "./recoverable-window.ts";
 import { ancestorsOf } from "./retention.ts";
 import { isBroken } from "./soundness.ts";
 import { compareCopies } from "./status.ts";
@@ -60,21 +62,31 @@ const LEAST_FOR_TREND = 3;
 
 type Timed = FilesCopy | MysqlCopy;
 
-/** The view of each host of a listing that holds the binary logs as well; hosts and directories by name. */
-export function fleetOf(seen: readonly SeenCopy[], now: Date): HostView[] {
+/** The view of each host of a listing that holds the binary logs as well; hosts and directories by name. @param heirs logs of hosts that took over. */
+export function fleetOf(seen: readonly SeenCopy[], now: Date, heirs: readonly SeenCopy[] = []): HostView[] {
   const hosts = Map.groupBy(seen, ({ copy }) => copy.host);
+  const logs = only("binlog", [...seen, ...heirs]);
   return [...hosts]
     .sort(([left], [right]) => (left < right ? -1 : 1))
-    .map(([host, copies]) => ({ host, subjects: subjectsOf(copies, now) }));
+    .map(([host, copies]) => ({ host, subjects: subjectsOf(copies, now, laterThan(host, logs)) }));
 }
 
-function subjectsOf(seen: readonly SeenCopy[], now: Date): SubjectView[] {
+/** The logs of the hosts that took over. */
+function laterThan(host: string, logs: readonly SeenCopy<BinlogCopy>[]): SeenCopy<BinlogCopy>[] {
+  const hosts = hostsFrom(
+    host,
+    logs.map(({ copy }) => copy),
+  );
+  return logs.filter(({ copy }) => copy.host !== host && hosts.has(copy.host));
+}
+
+function subjectsOf(seen: readonly SeenCopy[], now: Date, later: readonly SeenCopy<BinlogCopy>[]): SubjectView[] {
   const byDirectory = Map.groupBy(only("files", seen), ({ copy }) => directoryOf(copy));
   const files = [...byDirectory].sort(([left], [right]) => (left < right ? -1 : 1));
   const [servers, logs] = [only("mysql", seen), only("binlog", seen)];
   return [
     ...files.map(([directory, copies]) => ({ ...timedView(copies, now), media: "files" as const, directory })),
-    ...(servers.length === 0 ? [] : [serverView(servers, logs, now)]),
+    ...(servers.length === 0 ? [] : [serverView(servers, [...logs, ...later], now)]),
     ...(logs.length === 0 ? [] : [logsView(logs, now)]),
   ];
 }

@@ -99,6 +99,11 @@ export function subtractGtids(whole: GtidSet, part: GtidSet): GtidSet {
   );
 }
 
+/** What is in both. */
+export function intersectGtids(left: GtidSet, right: GtidSet): GtidSet {
+  return subtractGtids(left, subtractGtids(left, right));
+}
+
 function subtractRanges(ranges: readonly GtidRange[], holes: readonly GtidRange[]): GtidRange[] {
   return holes.reduce<readonly GtidRange[]>(
     (left, hole) =>

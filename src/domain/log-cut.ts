@@ -27,6 +27,8 @@ export type Cut = {
   readonly domains: ReadonlyMap<string, string>;
   /** How many transactions behind the stop say that they were committed before it: clocks went back, or are set by statements. */
   readonly stragglers: number;
+  /** Whether a transaction follows on one that is replayed, and was replayed itself from the logs of an earlier server. */
+  readonly isOvertaken: boolean;
 };
 
 /** What is wanted of one log. */
@@ -41,6 +43,10 @@ export type CutRequest = {
   readonly isExact: boolean;
   /** What the copy holds already, where no offset tells. */
   readonly isHeld?: (gtid: string) => boolean;
+  /** What the server that took over later never got. */
+  readonly isLost?: (gtid: string) => boolean;
+  /** What was replayed from the logs of an earlier server, or is in the copy. */
+  readonly isReplayed?: (gtid: string) => boolean;
 };
 
 function unfit(message: string, hint: string): BackupError {
@@ -58,6 +64,7 @@ export class LogCutter {
   #last: LoggedTransaction | undefined;
   #transactions = 0;
   #stragglers = 0;
+  #isOvertaken = false;
 
   /** @throws {BackupError} NOT_FOUND when the place to stop at lies before the copy. */
   constructor(request: CutRequest) {
@@ -72,7 +79,9 @@ export class LogCutter {
    */
   add(transaction: LoggedTransaction): void {
     const { from } = this.#request;
-    if (this.#stop !== undefined) {
+    if (this.#isSkipped(transaction)) {
+      this.#close();
+    } else if (this.#stop !== undefined) {
       if (!this.#isLate(transaction)) this.#stragglers += 1;
     } else if (transaction.end <= from || this.#isHeld(transaction)) {
       this.#checkHeld(transaction);
@@ -103,6 +112,7 @@ export class LogCutter {
       excluded: this.#excluded,
       domains: this.#domains,
       stragglers: this.#stragglers,
+      isOvertaken: this.#isOvertaken,
     };
   }
 
@@ -110,6 +120,17 @@ export class LogCutter {
   #isLate({ at }: LoggedTransaction): boolean {
     const { target, isExact } = this.#request;
     return target.kind !== "time" || (isExact ? at : at + 999_999) >= target.at;
+  }
+
+  /** What another server's logs decide about: neither is it replayed here, nor does a replay end there. */
+  #isSkipped(transaction: LoggedTransaction): boolean {
+    const { gtid } = transaction;
+    if (gtid === undefined) return false;
+    if (this.#request.isLost?.(gtid) === true) return true;
+    if (this.#request.isReplayed?.(gtid) !== true) return false;
+    if (this.#stop === undefined) this.#note(transaction);
+    this.#isOvertaken ||= this.#transactions > 0;
+    return true;
   }
 
   #isHeld({ gtid }: LoggedTransaction): boolean {

@@ -1,16 +1,17 @@
 import { type BinlogCatalogue, catalogueOf } from "../domain/binlog-catalogue.ts";
 import { describeGap } from "../domain/binlog-gap.ts";
 import { type ClosedLog, type LogHead, logsToCopy, newIncarnation, timelineOf } from "../domain/binlog-incarnation.ts";
-import { requireWriter } from "../domain/binlog-writer.ts";
-import type { BinlogCopy, MysqlCopy } from "../domain/copy.ts";
+import { isSameServer, lastTakeover, requireWriter } from "../domain/binlog-writer.ts";
+import type { BinlogCopy, MysqlCopy, ServerIdentity } from "../domain/copy.ts";
 import { BackupError } from "../domain/errors.ts";
+import type { Logged } from "../domain/logged.ts";
 import { copyKey, parseCopyKey, withoutSuffixes } from "../domain/names.ts";
 import { locateBinlogs, unrecorded } from "../domain/reconcile.ts";
 import type { Digest } from "../lib/bytes.ts";
 import { suffixesOf } from "../modifier/chain.ts";
 import type { BinlogScan } from "../mysql/binlog-events.ts";
 import type { Source } from "../source/source.ts";
-import { expireBinlogs } from "./expire-binlogs.ts";
+import { expireBinlogs, type Forebears } from "./expire-binlogs.ts";
 import { removeCopies, storeCopy } from "./shelf.ts";
 import {
   type Found,
@@ -44,6 +45,8 @@ export type LogServer = {
   /** Close the log that is being written to, and begin another one. */
   readonly rotate: () => Promise<void>;
   readonly headOf: (log: ClosedLog) => Promise<LogHead>;
+  /** All that it has logged, of MariaDB the last of each domain and server; asked of one that may have been replaced. */
+  readonly logged?: () => Promise<Logged>;
   readonly openSource: (log: ClosedLog, onProgress: (bytes: number) => void) => Source<LogCapture>;
 };
 
@@ -60,6 +63,7 @@ export type BinlogBackup = Workshop<"binlog"> & {
   /** Age in seconds from which on the log that is being written to is closed, to be copied, when it holds anything; infinite for never. */
   readonly rotateSeconds: number;
   readonly expireDays: number;
+  readonly forebears: () => Promise<Forebears>;
   /** The MySQL copies of the host, and whether that list cannot be trusted. */
   readonly mysqlCopies: () => Promise<{ readonly copies: readonly MysqlCopy[]; readonly doubtful: boolean }>;
 };
@@ -90,7 +94,9 @@ async function refuseZombie({ server, shelf, signal }: BinlogBackup): Promise<vo
   const listing = await server.list();
   if (listing === undefined) return;
   const { status } = await shelf.status.load({ signal });
-  requireWriter(status.copies, listing, shelf.host);
+  const isReplaced = status.copies.some(({ ended }) => ended !== undefined && !isSameServer(ended.to, listing));
+  const logged = isReplaced ? await server.logged?.() : undefined;
+  requireWriter(status.copies, { ...listing, ...(logged !== undefined && { logged }) }, shelf.host);
 }
 
 /** What the server has closed, after it was made to close what it holds back. */
@@ -138,7 +144,7 @@ async function planArchive(
   const gone = new Map((timeline?.logs ?? []).filter(isGone).map((copy) => [copy.name, copy]));
   const logs = logsToCopy(closed, timeline, new Set(gone.keys()));
   if (logs.length === 0) return undefined;
-  const known = { before, catalogue, logs };
+  const known = { server: { uuid, serverId }, before, catalogue, logs };
   if (timeline !== undefined && !isTaken(known, timeline.incarnation, backup)) {
     return { listing, logs, gone, incarnation: timeline.incarnation };
   }
@@ -171,6 +177,7 @@ function isPurged(error: unknown): boolean {
 }
 
 type Known = {
+  readonly server: ServerIdentity;
   readonly before: Found<"binlog">;
   readonly catalogue: BinlogCatalogue;
   readonly logs: readonly ClosedLog[];
@@ -193,8 +200,14 @@ async function beginTimeline(backup: BinlogBackup, known: Known): Promise<string
   const taken = folders.flatMap((parts) => (parts?.media === "binlog" ? (parts.incarnation ?? []) : []));
   const recorded = before.status.copies.flatMap((copy) => copy.incarnation ?? []);
   const name = newIncarnation(await backup.server.headOf(first), backup.now(), new Set([...taken, ...recorded]));
+  const apart = `they are archived apart, in "${name}"`;
+  const takeover = lastTakeover(before.status.copies)?.end;
+  if (takeover !== undefined && isSameServer(takeover.to, known.server)) {
+    backup.log.info(`the binary logs of the server that took over begin with "${first.name}"; ${apart}`);
+    return name;
+  }
   backup.log.warn(
-    `The binary logs of the server begin anew with "${first.name}"; they are archived apart, in "${name}", and a point in time there needs a copy of the server from now on`,
+    `The binary logs of the server begin anew with "${first.name}"; ${apart}, and a point in time there needs a copy of the server from now on`,
   );
   return name;
 }

@@ -1,4 +1,5 @@
 import { type BinlogCatalogue, catalogueOf } from "../domain/binlog-catalogue.ts";
+import { hasFollowed } from "../domain/binlog-heirs.ts";
 import { expiredBinlogs } from "../domain/binlog-retention.ts";
 import type { BinlogCopy, MysqlCopy } from "../domain/copy.ts";
 import type { Key } from "../domain/key.ts";
@@ -15,9 +16,17 @@ type BinlogExpiry = {
   readonly removesExpired: boolean;
   /** How long those stay that no kept copy needs. */
   readonly expireDays: number;
+  readonly forebears: () => Promise<Forebears>;
   readonly now: () => Date;
   readonly log: Log;
   readonly signal: AbortSignal;
+};
+
+/** The hosts that the server of a host took over from: what is there of them, and whether that cannot be trusted. */
+export type Forebears = {
+  readonly copies: readonly MysqlCopy[];
+  readonly logs: readonly BinlogCopy[];
+  readonly doubtful: boolean;
 };
 
 type Standing = { readonly objects: readonly StoredObject[]; readonly doubts: ReadonlyMap<Key, Doubt> };
@@ -29,12 +38,8 @@ type Needs = {
 };
 
 /** Remove the binary logs that no kept copy needs, and that are old enough. */
-export async function expireBinlogs(
-  expiry: BinlogExpiry,
-  standing: Standing,
-  { catalogue, copies }: Needs,
-): Promise<void> {
-  const goners = expiredBinlogs(catalogue, { copies, days: expiry.expireDays, now: expiry.now() });
+export async function expireBinlogs(expiry: BinlogExpiry, standing: Standing, needs: Needs): Promise<void> {
+  const goners = await gonersOf(expiry, needs);
   if (!expiry.removesExpired) {
     await forgetGone(
       expiry,
@@ -44,6 +49,21 @@ export async function expireBinlogs(
     const { signal } = expiry;
     tellRemoval(await removeCopies(expiry.shelf, withTwins(goners, standing), { signal }), expiry.log);
   }
+}
+
+/** Only a server that followed another one can have taken over; then the copies of that one may need its logs too. */
+async function gonersOf({ shelf, expireDays, forebears, now, log }: BinlogExpiry, { catalogue, copies }: Needs) {
+  const retention = { host: shelf.host, copies, days: expireDays, now: now() };
+  const goners = expiredBinlogs(catalogue, retention);
+  const own = catalogue.timelines.flatMap(({ logs }) => logs);
+  if (goners.length === 0 || !hasFollowed(own)) return goners;
+  const others = await forebears();
+  if (others.doubtful) {
+    log.warn("no binary log is removed: the status of a host that this one may have taken over from cannot be read");
+    return [];
+  }
+  const all = catalogueOf([...own, ...others.logs], catalogue.doubts);
+  return expiredBinlogs(all, { ...retention, copies: [...copies, ...others.copies] });
 }
 
 /**

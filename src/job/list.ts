@@ -1,4 +1,5 @@
 import type { CallOptions, Destination, Entry } from "../destination/destination.ts";
+import { hostsFrom } from "../domain/binlog-heirs.ts";
 import type { Copy, Media } from "../domain/copy.ts";
 import { BackupError } from "../domain/errors.ts";
 import { type Key, toKey } from "../domain/key.ts";
@@ -30,6 +31,8 @@ export type Listing = {
   /** Every host that there is anything of. */
   readonly hosts: readonly string[];
   readonly troubles: readonly StatusTrouble[];
+  /** Where one host is listed: the binary logs of those whose servers took over from it. */
+  readonly heirs: readonly Listed[];
 };
 
 export type ListOptions = CallOptions & {
@@ -60,12 +63,45 @@ export async function listCopies(
       if (there.has(kind)) found.push(await read(destination, { host: name, media: kind, objects, signal }));
     }
   }
+  const listed = found.flatMap((each) => each.listed);
+  const later = host === undefined ? [] : await listHeirs(destination, { host, listed, signal });
   return {
     hosts,
-    listed: found.flatMap(({ listed }) => listed),
-    warnings: found.flatMap(({ warnings }) => warnings),
+    listed,
+    heirs: later.flatMap((each) => each.listed),
+    warnings: [...found, ...later].flatMap(({ warnings }) => warnings),
     troubles: found.flatMap(({ trouble }) => trouble ?? []),
   };
+}
+
+/** What cannot be read of another host is a warning: it only says less of how far a copy can be brought forward. */
+async function listHeirs(
+  destination: Destination,
+  { host, listed, signal }: CallOptions & { readonly host: string; readonly listed: readonly Listed[] },
+): Promise<HostListing[]> {
+  const found: HostListing[] = [];
+  const logs = listed.flatMap(({ copy }) => (copy.media === "binlog" ? [copy] : []));
+  const read = new Set([host]);
+  for (;;) {
+    const next = [...hostsFrom(host, logs)].find((each) => !read.has(each));
+    if (next === undefined) return found;
+    read.add(next);
+    const heir = await listHeir(destination, { host: next, signal });
+    found.push(heir);
+    logs.push(...heir.listed.flatMap(({ copy }) => (copy.media === "binlog" ? [copy] : [])));
+  }
+}
+
+async function listHeir(destination: Destination, { host, signal }: CallOptions & { readonly host: string }) {
+  try {
+    const objects = await Array.fromAsync(destination.list(`${host}/`, { signal, skip: isManifestFolder }));
+    if (!mediaOf(host, objects).has("binlog")) return { listed: [], warnings: [] };
+    return await listHost(destination, { host, media: "binlog", objects, signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    const why = error instanceof Error ? error.message : String(error);
+    return { listed: [], warnings: [`the binary logs of "${host}", which took over, cannot be read: ${why}`] };
+  }
 }
 
 /** What a host has anything of; reading a status that was never written costs round trips. */

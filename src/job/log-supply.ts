@@ -1,6 +1,7 @@
 import { createReadStream } from "node:fs";
 import { mkdir, open, readdir, rename, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
+import { isLost, isReplayed } from "../domain/binlog-join.ts";
 import type { BinlogCopy, Vendor } from "../domain/copy.ts";
 import { BackupError } from "../domain/errors.ts";
 import { parseGtidPosition, reachesPosition } from "../domain/gtid-position.ts";
@@ -24,7 +25,7 @@ export type SuppliedLog = {
 };
 
 export type SupplyOptions = {
-  readonly plan: Pick<RecoveryPlan, "logs" | "start" | "target" | "excluded">;
+  readonly plan: Pick<RecoveryPlan, "logs" | "joins" | "start" | "target" | "excluded">;
   /** Leading logs of the plan that are not needed. */
   readonly skipped: number;
   /** Of the server the logs are of. */
@@ -62,7 +63,7 @@ export async function* supplyLogs(options: SupplyOptions): AsyncGenerator<Suppli
       if (copy === undefined) break;
       const before = coming.at(-1)?.log;
       coming.push({
-        log: inTurn(before, copy, { ...own, isFirst: next === 0 }),
+        log: inTurn(before, copy, { ...own, index: next }),
         bytes: copy.rawBytes ?? copy.bytes ?? 0,
       });
       next += 1;
@@ -94,7 +95,10 @@ async function makeRoom(applied: { readonly file: string; readonly bytes: number
   }
 }
 
-type Fetching = SupplyOptions & { readonly isFirst: boolean };
+type Fetching = SupplyOptions & {
+  /** Of the log in the plan. */
+  readonly index: number;
+};
 
 /** One fetch at a time uses the network best, and keeps the order. */
 function inTurn(before: Promise<unknown> | undefined, copy: BinlogCopy, options: Fetching): Promise<SuppliedLog> {
@@ -108,9 +112,9 @@ function inTurn(before: Promise<unknown> | undefined, copy: BinlogCopy, options:
 }
 
 async function supply(copy: BinlogCopy, options: Fetching): Promise<SuppliedLog> {
-  const { directory, signal } = options;
+  const { signal } = options;
   signal.throwIfAborted();
-  const file = join(directory, copy.name);
+  const file = join(await placeOf(options), copy.name);
   const there = await stat(file).catch(() => undefined);
   const content = there === undefined ? fetched(copy, file, options) : (createReadStream(file) as ByteStream);
   const cutter = cutterFor(copy, options);
@@ -134,6 +138,15 @@ async function supply(copy: BinlogCopy, options: Fetching): Promise<SuppliedLog>
   } catch (error) {
     throw refusal ?? blame(copy.key, explained(copy, error));
   }
+}
+
+/** Names of logs come again on a server that took over. */
+async function placeOf({ directory, plan, index }: Fetching): Promise<string> {
+  const leg = plan.joins.filter(({ at }) => at <= index).length;
+  if (leg === 0) return directory;
+  const place = join(directory, String(leg));
+  await mkdir(place, { recursive: true, mode: 0o700 });
+  return place;
 }
 
 /** A full disk, and whatever else the system says. */
@@ -172,16 +185,20 @@ async function checkWhole({ key, log }: BinlogCopy, { damage, log: found }: Binl
   await truncate(file, found.endOffset);
 }
 
-function cutterFor(copy: BinlogCopy, { plan, vendor, held, isFirst }: Fetching): LogCutter {
-  const { start, target, excluded } = plan;
+function cutterFor(copy: BinlogCopy, { plan, vendor, held, index }: Fetching): LogCutter {
+  const { start, target, excluded, joins } = plan;
   const [major = 0] = versionNumbers(copy.serverVersion ?? "");
   return new LogCutter({
     name: copy.name,
-    from: isFirst && start.kind === "position" ? start.offset : 0,
+    from: index === 0 && start.kind === "position" ? start.offset : 0,
     target,
     excluded,
     isExact: vendor !== "mariadb" && major >= 8,
     ...(start.kind === "gtid" && held !== undefined && { isHeld: holderOf(vendor, held) }),
+    ...(joins.length > 0 && {
+      isLost: (gtid: string) => isLost(gtid, index, joins),
+      isReplayed: (gtid: string) => isReplayed(gtid, index, joins),
+    }),
   });
 }
 
@@ -196,6 +213,6 @@ function holderOf(vendor: Vendor, held: string): (gtid: string) => boolean {
 
 /** Remove what a run that was killed left half fetched. */
 export async function sweepLogs(directory: string): Promise<void> {
-  const names = await readdir(directory).catch(() => []);
+  const names = await readdir(directory, { recursive: true }).catch(() => []);
   for (const name of names.filter((each) => each.endsWith(PART))) await rm(join(directory, name), { force: true });
 }

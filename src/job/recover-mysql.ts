@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { formatGtidState } from "../domain/binlog.ts";
+import type { Join } from "../domain/binlog-join.ts";
 import { BROUGHT_SETTINGS } from "../domain/brought-settings.ts";
 import type { BinlogCopy, BinlogPosition, MysqlCopy } from "../domain/copy.ts";
 import { BackupError } from "../domain/errors.ts";
@@ -32,8 +34,9 @@ export type MysqlRecovery = Omit<MysqlRestore, "plan"> & {
 
 /** Where a replay ended. */
 export type RecoveredEnd = {
-  /** The place in the logs behind the last transaction. */
+  /** The place in the logs behind the last transaction, and whether these are those of a server that took over. */
   readonly binlog: BinlogPosition;
+  readonly isOfSuccessor: boolean;
   /** What the data holds, as GTIDs. */
   readonly gtid: string | undefined;
   /** When the last transaction was committed, in microseconds since 1970, and its GTID; `undefined` when none was replayed. */
@@ -81,9 +84,10 @@ function isOutside(error: unknown): boolean {
 }
 
 /** The same only for what leads to the same data. */
-function identityOf({ base, logs, start, target, excluded }: RecoveryPlan): string {
+function identityOf({ base, logs, joins, start, target, excluded }: RecoveryPlan): string {
   const stored = [...base.parts.map(({ copy }) => copy), ...logs].map(({ key, sha256 }) => [key, sha256 ?? null]);
-  const text = JSON.stringify([stored, start, targetText(target), excluded.text]);
+  const bounds = joins.map(({ at, applied, held }) => [at, formatGtidState(applied), formatGtidState(held)]);
+  const text = JSON.stringify([stored, start, targetText(target), excluded.text, ...bounds]);
   return createHash("sha256").update(text).digest("hex");
 }
 
@@ -153,6 +157,7 @@ class Tally {
   readonly #excluded: string[] = [];
   #bytes = 0;
   #transactions = 0;
+  #isOrderNoted = false;
   #latest: SuppliedLog | undefined;
   #last: RecoveredEnd["last"];
 
@@ -172,6 +177,7 @@ class Tally {
     this.#excluded.push(...cut.excluded);
     this.#latest = log;
     if (cut.last !== undefined) this.#last = { at: cut.last.at, gtid: cut.last.gtid };
+    this.#noteOrder(log);
     if (cut.stragglers > 0 && this.#plan.target.kind === "time") {
       const where = `"${log.copy.name}" at ${cut.stop?.offset}`;
       this.warnings.push(
@@ -179,6 +185,15 @@ class Tally {
       );
     }
     this.show(0);
+  }
+
+  /** Domains of MariaDB have no order among each other, and within one the plan has proven it. */
+  #noteOrder({ copy: { log, name }, cut }: SuppliedLog): void {
+    if (!cut.isOvertaken || log?.flavour === "mariadb" || this.#isOrderNoted) return;
+    this.#isOrderNoted = true;
+    this.warnings.push(
+      `in "${name}" the new primary logged transactions of its own before ones of the old one, which were replayed first`,
+    );
   }
 
   /** @throws {BackupError} NOT_FOUND when the target, or what was to be left out, was not met. */
@@ -194,15 +209,23 @@ class Tally {
   /** Where MariaDB got: what was logged before the last log, and in it up to the stop. */
   position(held: string | undefined): string | undefined {
     if (this.#latest === undefined) return held;
-    const { cut, scan } = this.#latest;
-    const texts = [scan.log.previousGtid ?? held ?? "", ...cut.domains.values()];
+    const { copy, cut, scan } = this.#latest;
+    const join = this.#joinBefore(copy);
+    const joined = join === undefined ? [] : [formatGtidState(join.held)];
+    const texts = [scan.log.previousGtid ?? held ?? "", ...joined, ...cut.domains.values()];
     return formatGtidPosition(positionOf(texts.flatMap((each) => [...parseGtidPosition(each).values()]))) || held;
+  }
+
+  #joinBefore(copy: BinlogCopy): Join | undefined {
+    const index = this.#plan.logs.indexOf(copy);
+    return this.#plan.joins.findLast(({ at }) => at <= index);
   }
 
   end(gtid: string | undefined): RecoveredEnd {
     const { copy, cut, scan } = this.#latest ?? {};
     return {
       binlog: { file: copy?.name ?? "", offset: cut?.stop?.offset ?? scan?.log.endOffset },
+      isOfSuccessor: copy !== undefined && this.#joinBefore(copy) !== undefined,
       gtid,
       last: this.#last,
       transactions: this.#transactions,

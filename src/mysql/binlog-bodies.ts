@@ -1,5 +1,5 @@
 import type { BinlogFlavour } from "../domain/binlog.ts";
-import { type DomainGtid, formatGtidPosition, positionOf } from "../domain/gtid-position.ts";
+import type { DomainGtid } from "../domain/gtid-position.ts";
 import { formatGtidSet, type GtidRange, normalized } from "../domain/gtid-set.ts";
 
 /** Types of events that say something about the log or its transactions. */
@@ -210,15 +210,14 @@ function readRanges(body: Buffer, at: number): GtidRange[] {
   });
 }
 
-/** Read the list of GTIDs that a log of MariaDB begins with, as a position. @throws {RangeError} when it is too short. */
-export function readGtidList(body: Buffer): string {
+/** Read the list of GTIDs that a log of MariaDB begins with: the last one of each domain and server. @throws {RangeError} when it is too short. */
+export function readGtidList(body: Buffer): DomainGtid[] {
   const count = body.readUInt32LE(0) & 0x0fffffff;
   if (4 + count * 16 > body.length) throw new RangeError("a GTID list is longer than its event");
-  const gtids = Array.from({ length: count }, (_, index) => {
+  return Array.from({ length: count }, (_, index) => {
     const at = 4 + index * 16;
     return { domain: body.readUInt32LE(at), server: body.readUInt32LE(at + 4), sequence: body.readBigUInt64LE(at + 8) };
   });
-  return formatGtidPosition(positionOf(gtids));
 }
 
 /** Enough of a statement to tell one that ends a transaction. */

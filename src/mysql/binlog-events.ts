@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import type { BinlogEnd, BinlogFacts } from "../domain/binlog.ts";
 import { BackupError } from "../domain/errors.ts";
-import { formatDomainGtid } from "../domain/gtid-position.ts";
+import { type DomainGtid, formatDomainGtid, formatGtidPosition, positionOf } from "../domain/gtid-position.ts";
+import { formatLogged } from "../domain/logged.ts";
 import type { ByteStream } from "../lib/bytes.ts";
 import {
   EVENT,
@@ -107,6 +108,7 @@ export class BinlogScanner {
   #serverId = 0;
   #inUse = false;
   #previousGtid: string | undefined;
+  #previousLogged: string | undefined;
   #firstOffset = 0;
   #end: BinlogEnd = "open";
   #damage: BinlogDamage | undefined;
@@ -143,7 +145,7 @@ export class BinlogScanner {
     const format = this.#format;
     if (this.#damage === undefined) this.#findCut();
     if (format === undefined) throw this.#refused(this.#damage?.what ?? "it is empty");
-    const { endOffset, count, gtid, firstAt, lastAt, isInside } = this.#transactions.finish();
+    const { endOffset, count, gtid, logged, firstAt, lastAt, isInside } = this.#transactions.finish();
     const isTorn = this.#damage !== undefined || isInside;
     return {
       log: {
@@ -160,6 +162,8 @@ export class BinlogScanner {
         firstCommitAt: dateOf(firstAt),
         lastCommitAt: dateOf(lastAt),
         previousGtid: this.#previousGtid,
+        ...(logged !== undefined && { logged }),
+        ...(this.#previousLogged !== undefined && { previousLogged: this.#previousLogged }),
       },
       createdAt: new Date(this.#createdAt * 1000),
       serverVersion: format.serverVersion,
@@ -167,6 +171,14 @@ export class BinlogScanner {
       bytes: this.#bytes,
       damage: this.#damage,
     };
+  }
+
+  #takeGtidList(gtids: readonly DomainGtid[]): void {
+    this.#previousGtid = formatGtidPosition(positionOf(gtids));
+    const logged = gtids.map(
+      ({ domain, server, sequence: to }) => [`${domain}-${server}`, [{ from: to, to }]] as const,
+    );
+    this.#previousLogged = formatLogged(new Map(logged));
   }
 
   #findCut(): void {
@@ -337,7 +349,7 @@ export class BinlogScanner {
     if (event.at > this.#lastAt) this.#lastAt = event.at;
     if (isOfHead(event.type)) this.#head.update(bytes);
     if (event.type === EVENT.previousGtids) this.#previousGtid = readPreviousGtids(event.body);
-    if (event.type === EVENT.mariadbGtidList) this.#previousGtid = readGtidList(event.body);
+    if (event.type === EVENT.mariadbGtidList) this.#takeGtidList(readGtidList(event.body));
     if (isAboutLog(event.type) && !this.#transactions.isBegun) this.#firstOffset = event.end;
     this.#end = endWith(event.type);
     this.#transactions.take(event);

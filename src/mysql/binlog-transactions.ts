@@ -1,5 +1,6 @@
 import { type DomainGtid, formatGtidPosition, positionOf } from "../domain/gtid-position.ts";
 import { formatGtidSet, GtidCollector } from "../domain/gtid-set.ts";
+import { formatLogged } from "../domain/logged.ts";
 import { EVENT, type GtidEvent, readGtidEvent, readStatement } from "./binlog-bodies.ts";
 
 /** One whole event of a log. `body` is what was kept of it, without the checksum. */
@@ -36,6 +37,8 @@ type Sum = {
   /** Behind the last complete one; 0 without any. */
   readonly endOffset: number;
   readonly gtid: string | undefined;
+  /** See `BinlogFacts.logged`. */
+  readonly logged: string | undefined;
   readonly firstAt: number | undefined;
   readonly lastAt: number | undefined;
   /** The log ends within one. */
@@ -117,17 +120,19 @@ export class Transactions {
   }
 
   #advance(gtid: DomainGtid): void {
+    this.#set.add(`${gtid.domain}-${gtid.server}`, gtid.sequence);
     const known = this.#positions.get(gtid.domain);
     if (known === undefined || known.sequence < gtid.sequence) this.#positions.set(gtid.domain, gtid);
   }
 
   /** The log has ended. */
   finish(): Sum {
-    const gtid = formatGtidPosition(positionOf(this.#positions.values())) || formatGtidSet(this.#set.set());
+    const position = formatGtidPosition(positionOf(this.#positions.values()));
     return {
       count: this.#count,
       endOffset: this.#endOffset,
-      gtid: gtid || undefined,
+      gtid: position || formatGtidSet(this.#set.set()) || undefined,
+      logged: position === "" ? undefined : formatLogged(this.#set.set()),
       firstAt: this.#firstAt,
       lastAt: this.#lastAt,
       isInside: this.#open !== undefined,

@@ -2,7 +2,8 @@ import { type BinlogFlavour, type GtidState, parseGtidState } from "../domain/bi
 import type { Vendor } from "../domain/copy.ts";
 import { BackupError } from "../domain/errors.ts";
 import { formatGtidPosition, parseGtidPosition } from "../domain/gtid-position.ts";
-import { formatGtidSet, parseGtidSet } from "../domain/gtid-set.ts";
+import { formatGtidSet, parseGtidSet, unionGtids } from "../domain/gtid-set.ts";
+import { type Logged, namedBy } from "../domain/logged.ts";
 import { parseBinlogName } from "../domain/names.ts";
 import type { Client } from "./client.ts";
 import { readVariables, readVersion } from "./server-facts.ts";
@@ -111,4 +112,12 @@ export async function readApplied(client: Client): Promise<GtidState> {
     return parseGtidState("mariadb", (await client.value("SELECT @@GLOBAL.gtid_slave_pos")) ?? "");
   }
   return parseGtidState("mysql", (await client.value("SELECT @@GLOBAL.gtid_executed")) ?? "");
+}
+
+/** All that a server has logged: its executed set (MySQL), or the last transaction of each domain and server (MariaDB). */
+export async function readLogged(client: Client): Promise<Logged> {
+  const { vendor } = await readVersion(client);
+  if (vendor !== "mariadb") return parseGtidSet((await client.value("SELECT @@GLOBAL.gtid_executed")) ?? "");
+  const texts = ((await client.value("SELECT @@GLOBAL.gtid_binlog_state")) ?? "").split(",");
+  return unionGtids(...texts.map((text) => namedBy(parseGtidState("mariadb", text))));
 }

@@ -25,7 +25,13 @@ function readLog(fields: Fields | undefined): BinlogFacts | undefined {
     firstCommitAt: readMilliseconds(fields, "first_commit_ms"),
     lastCommitAt: readMilliseconds(fields, "last_commit_ms"),
     previousGtid: fields.text("previous_gtid"),
+    ...readLogged(fields),
   };
+}
+
+function readLogged(fields: Fields): Pick<BinlogFacts, "logged" | "previousLogged"> {
+  const [logged, previousLogged] = [fields.text("logged"), fields.text("previous_logged")];
+  return { ...(logged !== undefined && { logged }), ...(previousLogged !== undefined && { previousLogged }) };
 }
 
 function readMilliseconds(fields: Fields, name: string): Date | undefined {
@@ -48,6 +54,8 @@ function writeLog(log: BinlogFacts): JsonObject {
     first_commit_ms: log.firstCommitAt?.getTime(),
     last_commit_ms: log.lastCommitAt?.getTime(),
     previous_gtid: log.previousGtid,
+    logged: log.logged,
+    previous_logged: log.previousLogged,
   });
 }
 

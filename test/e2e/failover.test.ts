@@ -1,72 +1,13 @@
 import { appendFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Result, Sandbox } from "../support/cli.ts";
 import { leftoversIn } from "../support/leftovers.ts";
-import type { Database, DatabaseOptions } from "../support/servers/database.ts";
-import { hasMariadb, startMariadb } from "../support/servers/mariadb.ts";
-import { hasMysql, startMysql } from "../support/servers/mysql.ts";
+import type { Database } from "../support/servers/database.ts";
+import { MAKES } from "../support/servers/replicas.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const SILENT = { exitCode: 0, stdout: "", stderr: "" };
-
-type Make = {
-  readonly name: string;
-  readonly isThere: boolean;
-  readonly start: (options: DatabaseOptions) => Promise<Database>;
-  readonly follow: (port: number) => string;
-  readonly stopApplying: string;
-  readonly goOnApplying: string;
-  readonly promote: string;
-  /** What the first one logged, and whether the second one has applied that. */
-  readonly logged: string;
-  readonly hasApplied: (gtid: string) => string;
-  readonly gtid: string;
-};
-
-const MAKES: readonly Make[] = [
-  {
-    name: "MariaDB",
-    isThere: hasMariadb(),
-    start: startMariadb,
-    follow: (port) =>
-      `CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT=${port}, MASTER_USER='repl', MASTER_PASSWORD='secret', MASTER_USE_GTID=slave_pos; START SLAVE`,
-    stopApplying: "STOP SLAVE SQL_THREAD",
-    goOnApplying: "START SLAVE SQL_THREAD",
-    promote: "STOP SLAVE; RESET SLAVE ALL",
-    logged: "SELECT @@gtid_binlog_pos",
-    hasApplied: (gtid) => `SELECT @@gtid_slave_pos = '${gtid}'`,
-    gtid: String.raw`0-1-\d+`,
-  },
-  {
-    name: "MySQL 9",
-    isThere: hasMysql(),
-    start: startMysqlOfItsOwn,
-    follow: (port) =>
-      `CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT=${port}, SOURCE_USER='repl', SOURCE_PASSWORD='secret', SOURCE_AUTO_POSITION=1, GET_SOURCE_PUBLIC_KEY=1; START REPLICA`,
-    stopApplying: "STOP REPLICA SQL_THREAD",
-    goOnApplying: "START REPLICA SQL_THREAD",
-    promote: "STOP REPLICA; RESET REPLICA ALL",
-    logged: "SELECT @@gtid_executed",
-    hasApplied: (gtid) => `SELECT GTID_SUBSET('${gtid}', @@gtid_executed)`,
-    gtid: String.raw`[0-9a-f-]{36}:\d+`,
-  },
-];
-
-/** Data directories of one template share a UUID, until the server has to make one anew. */
-async function startMysqlOfItsOwn(options: DatabaseOptions): Promise<Database> {
-  const server = await startMysql(options);
-  await server.shutDown();
-  rmSync(join(server.datadir, "auto.cnf"));
-  const again = await startMysql({ ...options, root: server.root, port: server.port });
-  return {
-    ...again,
-    async stop() {
-      await again.stop();
-      rmSync(server.root, { recursive: true, force: true });
-    },
-  };
-}
 
 describe.each(MAKES)("two servers of $name, one after the other", (make) => {
   describe.skipIf(!make.isThere)("on this host", () => {
@@ -78,7 +19,7 @@ describe.each(MAKES)("two servers of $name, one after the other", (make) => {
       sandbox = new Sandbox();
       [first, second] = await Promise.all([
         make.start({ lines: ["server_id=1"] }),
-        make.start({ lines: ["server_id=2", "read_only=1"] }),
+        make.start({ lines: ["server_id=2", "read_only=1", make.logsApplied] }),
       ]);
       await first.sql("CREATE USER repl@'127.0.0.1' IDENTIFIED BY 'secret'; GRANT ALL ON *.* TO repl@'127.0.0.1'");
       await second.sql(make.follow(first.port));
@@ -94,13 +35,13 @@ describe.each(MAKES)("two servers of $name, one after the other", (make) => {
     function on(host: "a" | "b", args: readonly string[]): Promise<Result> {
       const server = host === "a" ? first : second;
       sandbox.configure({
-        source: { backup_dirs: "/etc", hostname: host },
+        source: { backup_dirs: "/etc", backup_mysql: "yes", hostname: host },
         destination: { backup_destination: "local" },
         local: { backup_dir: sandbox.copies },
-        mysql: { mysql_defaults_file: server.defaultsFile, rotate_seconds: 0 },
+        mysql: { mysql_defaults_file: server.defaultsFile, rotate_seconds: 0, ...make.config },
       });
       const own = ["--lock-file", sandbox.lock];
-      return sandbox.run(args[1] === "push" ? [...args, ...own] : args);
+      return sandbox.run(args[1] === "push" ? [...args, ...own] : args, { env: { PATH: make.path } });
     }
 
     async function insert(server: Database, id: number): Promise<void> {
@@ -182,6 +123,85 @@ describe.each(MAKES)("two servers of $name, one after the other", (make) => {
       expect((await on("a", ["status", "rebuild"])).exitCode).toBe(0);
       expect((await on("a", ["binlog", "push"])).stderr).toContain('the server on "b" took over');
       expect(await rowsOf("a")).toBe(archive);
+      expect(leftoversIn(sandbox.copies)).toEqual([]);
+    });
+
+    /** Commit rows, one after the other. */
+    async function write(server: Database, from: number, count: number): Promise<void> {
+      const rows = Array.from({ length: count }, (_, index) => `INSERT INTO shop.orders VALUES (${from + index})`);
+      await server.sql(rows.join(";"));
+    }
+
+    /** What the server has to say of all its rows. */
+    async function contentOf(server: Database): Promise<string> {
+      return server.sql("CHECKSUM TABLE shop.orders; SELECT COUNT(*), MIN(id), MAX(id), SUM(id) FROM shop.orders");
+    }
+
+    /** A moment at which nothing is written; logs of MariaDB tell whole seconds. */
+    async function quietMoment(): Promise<string> {
+      await pause(1100);
+      const at = new Date().toISOString();
+      await pause(1100);
+      return at;
+    }
+
+    async function inside<T>(datadir: string, look: (server: Database) => Promise<T>): Promise<T> {
+      rmSync(`${datadir}/_config`, { recursive: true, force: true });
+      const restored = await make.startOn({ datadir });
+      try {
+        return await look(restored);
+      } finally {
+        await restored.stop();
+        rmSync(datadir, { recursive: true, force: true });
+      }
+    }
+
+    test("a copy of the old primary is brought forward to a moment after the failover", async () => {
+      await write(first, 1, 20);
+      expect(await on("a", ["backup", "daily", "--only", "mysql"])).toMatchObject(SILENT);
+      await write(first, 21, 20);
+      expect(await on("a", ["binlog", "push"])).toMatchObject(SILENT);
+      await write(first, 41, 20);
+      await replicated();
+      // This is archived, and never reaches the replica; what follows reaches nobody.
+      await second.sql(make.stopApplying);
+      await write(first, 1000, 5);
+      expect(await on("a", ["binlog", "push"])).toMatchObject(SILENT);
+      await write(first, 2000, 5);
+      first.kill();
+
+      await second.sql(`${make.promote}; SET GLOBAL read_only=0`);
+      expect((await on("b", ["binlog", "takeover", "a"])).exitCode).toBe(0);
+      await write(second, 61, 20);
+      const inBetween = { at: await quietMoment(), content: await contentOf(second) };
+      await write(second, 81, 20);
+      expect(await on("b", ["binlog", "push"])).toMatchObject(SILENT);
+      first = await make.startOn({ root: first.root, port: first.port, lines: ["server_id=1"] });
+      await write(first, 3000, 5);
+      // What it wrote is named, and is nowhere.
+      expect((await on("a", ["binlog", "push"])).stderr).toMatch(
+        new RegExp(`the server on "b" took over at [^,]*, and never got ${make.gtid}[^\\n]*, which this one logged`),
+      );
+      await write(second, 101, 20);
+      const latest = { at: "latest", content: await contentOf(second) };
+      expect(await on("b", ["binlog", "push"])).toMatchObject(SILENT);
+
+      const listed = JSON.parse((await on("a", ["ls", "--type", "mysql", "--json"])).stdout) as {
+        copies: { host: string; gaps: unknown[]; recoverable_until: string }[];
+      };
+      expect(listed.copies).toMatchObject([{ host: "a", gaps: [] }]);
+      expect(Date.parse(listed.copies[0]?.recoverable_until ?? "")).toBeGreaterThan(Date.parse(inBetween.at));
+      // MySQL takes its time to start on each.
+      for (const { at, content } of make.name === "MariaDB" ? [inBetween, latest] : [inBetween]) {
+        const target = sandbox.path(`restored-${at}`);
+        const restore = ["restore", "mysql", "latest", "--hostname", "a", "--to-time", at, "--dst", target];
+        const plan = await on("b", [...restore, "--dry-run"]);
+        expect(plan.stdout).toMatch(/^join: the server that took over on b goes on behind .*; left out, .*$/m);
+        const restored = await on("b", restore);
+        expect(restored).toMatchObject({ exitCode: 0 });
+        expect(restored.stderr).toMatch(new RegExp(`^[^\n]*never got it: ${make.gtid}[^\n]*\n$`));
+        expect(await inside(target, contentOf)).toBe(content);
+      }
       expect(leftoversIn(sandbox.copies)).toEqual([]);
     });
   });

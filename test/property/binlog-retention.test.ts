@@ -1,8 +1,9 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { catalogueOf, recoverableWindow } from "../../src/domain/binlog-catalogue.ts";
+import { catalogueOf } from "../../src/domain/binlog-catalogue.ts";
 import { expiredBinlogs } from "../../src/domain/binlog-retention.ts";
 import type { BinlogCopy, MysqlCopy } from "../../src/domain/copy.ts";
+import { recoverableWindow } from "../../src/domain/recoverable-window.ts";
 import { decide, expired } from "../../src/domain/retention.ts";
 import { binlogCopy, fullCopy, increment } from "../support/copies.ts";
 
@@ -119,7 +120,7 @@ function simulate(world: World, look: (seen: Seen) => void): void {
     const goners = new Set(expired(decide(copies, policy)).map(({ key }) => key));
     copies = copies.filter(({ key }) => !goners.has(key));
     const going = new Set(
-      expiredBinlogs(catalogueOf(archive), { copies, days: world.days, now }).map(({ key }) => key),
+      expiredBinlogs(catalogueOf(archive), { host: "db7", copies, days: world.days, now }).map(({ key }) => key),
     );
     archive = archive.filter(({ key }) => !going.has(key));
     look({ world, now, archive, copies, ever, truth });

@@ -38,6 +38,7 @@ export class BinlogArchive {
       server: this.#server(),
       rotateSeconds: 0,
       expireDays: 7,
+      forebears: () => Promise.resolve({ copies: [], logs: [], doubtful: false }),
       mysqlCopies: () => Promise.resolve({ copies: this.mysqlCopies, doubtful: false }),
       progress: () => () => {},
       now: () => new Date(),

@@ -27,7 +27,9 @@ export async function takeover(oldHost: string, invocation: Invocation): Promise
   terminal.print(
     `the archive of ${oldHost} ends in "${last.name}"; only the server on ${config.hostname} may archive now`,
   );
-  terminal.print("take a full copy of it now: a point in time after the failover needs one");
+  terminal.print(
+    `archive its binary logs now, with twindb-backup binlog push: copies of ${oldHost} are brought forward over the failover with them`,
+  );
   return 0;
 }
 

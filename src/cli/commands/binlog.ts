@@ -7,7 +7,7 @@ import { stateOf, withNulls } from "../copy-row.ts";
 import { type ListedOf, listedOf } from "../find-copies.ts";
 import type { Invocation } from "../invocation.ts";
 import { tableOf } from "../table.ts";
-import { cataloguesOf, gapJson } from "../windows.ts";
+import { catalogueIn, gapJson } from "../windows.ts";
 import { backup } from "./backup.ts";
 
 export type PushOptions = { readonly lockFile: string; readonly wait?: number };
@@ -30,7 +30,7 @@ export async function ls({ host, json }: LsOptions, invocation: Invocation): Pro
     const log = await openLog(invocation);
     for (const warning of warnings) log.warn(warning);
   }
-  const timelines = cataloguesOf(listed).get(name)?.timelines ?? [];
+  const { timelines } = catalogueIn(name, { listed });
   if (json === true) {
     const rows = timelines.map((timeline) => timelineJson(timeline, listed));
     terminal.print(JSON.stringify({ destination: destination.url, host: name, timelines: rows }, null, 2));

@@ -8,6 +8,7 @@ import { acquireLock } from "../../lib/lock.ts";
 import type { Log } from "../../lib/log.ts";
 import { openContext, openDestination, shelfOf } from "../context.ts";
 import { exitStatusOf } from "../exit-status.ts";
+import { forebearsOf } from "../forebears.ts";
 import type { Invocation } from "../invocation.ts";
 
 type ExpireOptions = { readonly hostname?: string; readonly lockFile: string };
@@ -58,5 +59,7 @@ async function expireLogs(
 ): Promise<void> {
   const { signal, shelf } = expiry;
   const { status, doubtful } = await shelfOf(destination, shelf.host, "mysql").status.load({ signal });
-  if (!doubtful) await expireHostBinlogs({ ...expiry, expireDays, removesExpired: true }, { copies: status.copies });
+  const forebears = () => forebearsOf(destination, shelf.host, { signal });
+  const logs = { ...expiry, expireDays, removesExpired: true, forebears };
+  if (!doubtful) await expireHostBinlogs(logs, { copies: status.copies });
 }

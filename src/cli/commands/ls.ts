@@ -20,6 +20,7 @@ export async function ls({ type, host, json }: LsOptions, invocation: Invocation
     listed: found,
     warnings,
     troubles,
+    heirs,
   } = await listCopies(destination, {
     host: one,
     // How far a copy of a server reaches, its binary logs tell.
@@ -28,7 +29,7 @@ export async function ls({ type, host, json }: LsOptions, invocation: Invocation
     signal,
   });
   const exitStatus = tellUnreadable(troubles, terminal);
-  const windows = windowsOf(found);
+  const windows = windowsOf({ listed: found, heirs });
   const listed = found.filter(({ copy }) => type === undefined || copy.media === type);
   const now = new Date();
   const { pause, notice } = await pauseState(config, now);

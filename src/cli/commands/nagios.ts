@@ -44,9 +44,14 @@ type Seen = { readonly judged: readonly Judged[]; readonly troubles: readonly St
 async function lookAtCopies(config: Config, thresholds: AgeThresholds, { signal }: Invocation): Promise<Seen> {
   const { hostname: host, source, intervals } = config;
   await using destination = await openDestination(config, { isReadOnly: true });
-  const { listed, troubles } = await listCopies(destination, { host, media: undefined, isTolerant: true, signal });
+  const { listed, troubles, heirs } = await listCopies(destination, {
+    host,
+    media: undefined,
+    isTolerant: true,
+    signal,
+  });
   const now = new Date();
-  const view = fleetOf(listed, now)[0] ?? { host, subjects: [] };
+  const view = fleetOf(listed, now, heirs)[0] ?? { host, subjects: [] };
   const watched = { directories: source.directories, mysql: source.mysql, intervals, thresholds, now };
   return { judged: judge(view, watched), troubles };
 }

@@ -140,8 +140,11 @@ function tell({ base }: RecoveryPlan, { target, facts }: Recovered, { options, c
   terminal.draw("");
   for (const warning of warnings) context.log.warn(warning);
   context.log.info(`restored "${copy.key}" into ${target}, ${endText(end)}`);
-  const reached = end === undefined ? copy : { ...copy, binlog: end.binlog, gtid: end.gtid };
-  const steps = stepsFor({ copy: reached, target, facts, options });
+  const place = end?.isOfSuccessor === true ? undefined : end?.binlog;
+  const reached = end === undefined ? copy : { ...copy, binlog: place, gtid: end.gtid };
+  // The place of the copy itself says nothing of data that was brought forward.
+  const described = end === undefined ? facts : { ...facts, infoFiles: new Map<string, string>() };
+  const steps = stepsFor({ copy: reached, target, facts: described, options });
   const json = {
     backup_copy: copy.key,
     destination: target,

@@ -21,7 +21,7 @@ export async function status({ type, hostname }: StatusOptions, invocation: Invo
   if (notice !== undefined) log.warn(notice);
   const binlogs = type === "mysql" ? await listCopies(destination, { host, media: "binlog", signal }) : undefined;
   const listed = loaded.status.copies.map((copy) => ({ copy, doubt: undefined }));
-  const windows = windowsOf([...listed, ...(binlogs?.listed ?? [])]);
+  const windows = windowsOf({ listed: [...listed, ...(binlogs?.listed ?? [])], heirs: binlogs?.heirs ?? [] });
   terminal.print(formatRecords<Media>(type, { copies: loaded.status.copies.map((copy) => withWindow(copy, windows)) }));
   return 0;
 }

@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
 import type { BinlogFacts } from "../../../src/domain/binlog.ts";
-import { catalogueOf, neededBy, recoverableWindow } from "../../../src/domain/binlog-catalogue.ts";
+import { catalogueOf } from "../../../src/domain/binlog-catalogue.ts";
 import { describeGap } from "../../../src/domain/binlog-gap.ts";
 import { expiredBinlogs } from "../../../src/domain/binlog-retention.ts";
 import type { BinlogCopy } from "../../../src/domain/copy.ts";
+import { neededBy, recoverableWindow } from "../../../src/domain/recoverable-window.ts";
 import { at, binlogCopy, fullCopy } from "../../support/copies.ts";
 
 const UUID = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
@@ -68,7 +69,7 @@ test("recoverableWindow() is undefined for a copy that does not say where it end
 
 test("recoverableWindow() is empty while the log of the copy is not archived", () => {
   const window = recoverableWindow(copyIn(4), catalogueOf([hour(1), hour(2)]));
-  expect(window).toEqual({ from: at(1, 4, 30), to: at(1, 4, 30), logs: [], gaps: [] });
+  expect(window).toEqual({ from: at(1, 4, 30), to: at(1, 4, 30), logs: [], joins: [], gaps: [] });
 });
 
 test("recoverableWindow() ends before a log that is missing", () => {
@@ -177,7 +178,7 @@ test("neededBy() keeps by time what a copy needs that does not say where it ends
   expect(needed).toEqual(new Set(logs.slice(1).map(({ key }) => key)));
 });
 
-const OLD = { days: 7, now: at(20) };
+const OLD = { host: "db7", days: 7, now: at(20) };
 
 test("expiredBinlogs() removes by age what no copy needs, but the newest log", () => {
   const catalogue = catalogueOf([1, 2, 3, 4].map((number) => hour(number)));

@@ -33,6 +33,31 @@ describe("LogCutter", () => {
     expect(cut({})).toMatchObject({ segments: [{ from: 200, to: 700 }], stop: undefined, transactions: 5 });
   });
 
+  test("skips what was lost or replayed before, and does not end there", () => {
+    const named =
+      (...numbers: number[]) =>
+      (gtid: string) =>
+        numbers.some((number) => gtid === `0-1-${number}`);
+    const target = { kind: "time", at: 4.5e6 } as const;
+    const skipped = cut({ target, isReplayed: named(1, 5), isLost: named(3) });
+    expect(skipped).toMatchObject({
+      segments: [
+        { from: 300, to: 400 },
+        { from: 500, to: 600 },
+      ],
+      stop: undefined,
+    });
+    expect(skipped.domains.get("0")).toBe("0-1-5");
+    expect(skipped.isOvertaken).toBe(true);
+    const lost = cut({ target, isLost: named(4, 5) });
+    expect([lost.domains.get("0"), lost.isOvertaken, lost.stop]).toEqual(["0-1-3", false, undefined]);
+    expect(cut({ target, isReplayed: named(1) })).toMatchObject({
+      stop: { offset: 600 },
+      isOvertaken: false,
+      stragglers: 0,
+    });
+  });
+
   test("begins where the copy ends, which is a border of transactions", () => {
     expect(cut({ from: 400 }).segments).toEqual([{ from: 400, to: 700 }]);
     expect(cut({ from: 700 }).segments).toEqual([]);

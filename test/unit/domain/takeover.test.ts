@@ -1,11 +1,14 @@
 import { expect, test } from "vitest";
 import { type BinlogFacts, parseGtidState } from "../../../src/domain/binlog.ts";
-import { catalogueOf, recoverableWindow } from "../../../src/domain/binlog-catalogue.ts";
+import { catalogueOf } from "../../../src/domain/binlog-catalogue.ts";
 import { describeGap } from "../../../src/domain/binlog-gap.ts";
 import { timelineOf } from "../../../src/domain/binlog-incarnation.ts";
 import { expiredBinlogs } from "../../../src/domain/binlog-retention.ts";
 import { lastTakeover, requireWriter } from "../../../src/domain/binlog-writer.ts";
 import type { BinlogCopy } from "../../../src/domain/copy.ts";
+import { parseGtidSet } from "../../../src/domain/gtid-set.ts";
+import { namedBy } from "../../../src/domain/logged.ts";
+import { recoverableWindow } from "../../../src/domain/recoverable-window.ts";
 import { planTakeover, reopened, type Takeover, withTakeover } from "../../../src/domain/takeover.ts";
 import { at, binlogCopy, fullCopy } from "../../support/copies.ts";
 
@@ -70,6 +73,24 @@ test("requireWriter() lets everybody in before a takeover, and only the new prim
   expect(() => requireWriter(named, { uuid: `${uuid.slice(0, -1)}3`, serverId: 1 }, "db7")).toThrow("took over");
 });
 
+test("requireWriter() names what the old primary wrote by itself since", () => {
+  const taken = withTakeover(LOGS, by("0-1-35"), "db7");
+  const logged = (text: string) => namedBy(parseGtidState("mariadb", text));
+  const refuse = (text: string) => () => requireWriter(taken, { ...OLD, logged: logged(text) }, "db7");
+  expect(refuse("0-1-44")).toThrow(
+    "took over at 2026-05-02T00:00:02.000Z, and never got 0-1-44, which this one logged",
+  );
+  // It follows the new one by now.
+  expect(refuse("0-2-60")).toThrow(/took over at 2026-05-02T00:00:02.000Z$/);
+  const uuid = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
+  const [last] = LOGS;
+  const ended = { epoch: 1, gtid: `${uuid}:1-35`, at: at(2), by: "", to: { ...NEW, uuid: `${uuid.slice(0, -1)}3` } };
+  const set = parseGtidSet(`${uuid}:1-40,${uuid.slice(0, -1)}3:1-9`);
+  expect(() => requireWriter([{ ...last!, ended }], { uuid, serverId: 1, logged: set }, "db7")).toThrow(
+    `never got ${uuid}:36-40, which`,
+  );
+});
+
 test("reopened() lets a server in that is the primary again, and nobody else", () => {
   const taken = withTakeover(LOGS, by("0-1-40"), "db7");
   const again = reopened(taken, { at: at(3), by: "root@db7", to: { ...OLD, host: "db7" } });
@@ -104,7 +125,7 @@ test("recoverableWindow() leaves out a log with transactions that the new primar
 });
 
 test("expiredBinlogs() keeps the log that says who may archive", () => {
-  const retention = { copies: [], days: 0, now: at(9) };
+  const retention = { host: "db7", copies: [], days: 0, now: at(9) };
   const own = hour(9, { incarnation: "i2" }, NEW.serverId);
   const [first, second, third] = withTakeover(LOGS, by("0-1-40"), "db7");
   expect(expiredBinlogs(catalogueOf([first!, second!, third!, own]), retention)).toEqual([first, second]);

@@ -94,6 +94,7 @@ async function push(changes: Partial<BinlogBackup> = {}): Promise<boolean> {
     server: serverWith(1, 2, 3),
     rotateSeconds: 0,
     expireDays: 7,
+    forebears: () => Promise.resolve({ copies: [], logs: [], doubtful: false }),
     mysqlCopies: () => Promise.resolve({ copies: [], doubtful: false }),
     progress: () => () => {},
     now: () => at(11),
@@ -179,7 +180,8 @@ test("expireHostBinlogs() removes in another host's stead what that may not remo
   expect(await objects()).toEqual(kept);
   const shelf = shelfOn(destination, "binlog");
   const log = { debug() {}, info() {}, warn: (text: string) => warnings.push(text) };
-  await expireHostBinlogs({ shelf, removesExpired: true, expireDays: 7, now: late, log, signal }, { copies: [] });
+  const expiry = { shelf, removesExpired: true, expireDays: 7, now: late, log, signal };
+  await expireHostBinlogs({ ...expiry, forebears: () => Promise.reject(new Error("not asked")) }, { copies: [] });
   // The newest tells where the archive goes on.
   expect(await objects()).toEqual([`db7/binlog/${nameOf(3)}`]);
   expect(await recorded()).toEqual([`db7/binlog/${nameOf(3)}`]);
