@@ -5,97 +5,64 @@ import { parseConfig } from "../../src/config/config.ts";
 import { EXIT_STATUS } from "../../src/domain/errors.ts";
 import { formatRecords } from "../../src/status/codec.ts";
 import { at, fullCopy } from "../support/copies.ts";
+import { namesIn, Pages } from "../support/docs/pages.ts";
 
 const HOME = new URL("../../", import.meta.url).pathname;
+const pages = new Pages(import.meta.url);
 
-/** The commands of a document below one heading, one text per indented block. */
-function blocksOf(path: string, heading: string): string[] {
-  const text = readFileSync(`${HOME}${path}`, "utf8");
-  const section = text.split(/^## /m).find((each) => each.startsWith(`${heading}\n`)) ?? "";
-  return [...section.matchAll(/(?:^ {4}.*\n)+/gm)].map(([block]) => block.replaceAll(/^ {4}/gm, ""));
+/** A config of which a document shows a part. */
+function parsed(text: string, missing = "") {
+  const base = text.includes("backup_destination")
+    ? ""
+    : "[destination]\nbackup_destination = local\n[local]\nbackup_dir = /b\n";
+  const source = text.includes("[source]") ? "" : "[source]\nbackup_dirs = /etc\n";
+  return parseConfig([source, base, text, missing].join("\n"), { path: "document", hostname: "db1" });
 }
 
-/**
- * A host of its own for one shell: called db1, with a copy of this one's /etc, installed as README says.
- * Nothing that is written there outlives it.
- */
-const FRESH_HOST = `
-set -euo pipefail
-hostname db1
-etc=$(mktemp -d); trap 'umount -l /etc; rm -rf "$etc"' EXIT
-cp -a /etc/. "$etc"; mkdir -p "$etc/mysql"; touch "$etc/fstab"
-mount -t tmpfs none /opt; mkdir /opt/twindb-backup; mount --bind ${HOME} /opt/twindb-backup
-mount --bind "$etc" /etc
-for place in /root /home /run /usr/local/sbin; do mount -t tmpfs none $place; done
-mkdir -p /var/backup; mount -t tmpfs none /var/backup
-ln -s /opt/twindb-backup/bin/twindb-backup /usr/local/sbin/
-export PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
-cd /root; mkdir "/home/with a space"; echo hello > "/home/with a space/file"
-newest() { twindb-backup ls --host db1 | grep -o 'db1/daily/files/_etc-[^ ]*' | tail -1; }
-`;
-
-/** Run lines on such a host. @returns what they print. @throws when one of them fails, with what it said. */
-function onFreshHost(lines: readonly string[]): string {
-  const script = [FRESH_HOST, ...lines].join("\n");
-  const { status, stdout, stderr } = spawnSync("unshare", ["--mount", "--uts", "bash", "--norc", "-c", script], {
-    encoding: "utf8",
-    cwd: "/",
-  });
-  expect(stderr).toBe("");
-  expect(status).toBe(0);
-  return stdout;
-}
-
-/** The one rule: the copy a document names is the newest one, and each restore starts without the target. */
-function runnable(block: string): string {
-  const start = block.includes("--dst /root/restored") ? "rm -rf /root/restored\n" : "";
-  return (
-    start +
-    block
-      .replaceAll("COPY.tar.zst.gpg", '"/var/backup/twindb/$(newest)"')
-      .replaceAll(/db1\/daily\/files\/_etc-2026-11-21_00_05_01\.tar\.zst|\bCOPY\b/g, '"$(newest)"')
-  );
-}
-
-test("README: the two commands, and the restore", () => {
-  const [two = ""] = blocksOf("README.md", "The two commands");
-  const restores = blocksOf("README.md", "Restore");
-  expect(restores).toHaveLength(2);
-  const output = onFreshHost([two, ...restores.map(runnable), "find /root/restored", "twindb-backup check"]);
-  expect(output).toMatch(/^db1\/|db1\/daily\/files\/_home-/m);
-  expect(output).toContain("/root/restored/etc/mysql\n");
-  expect(output).toContain("/root/restored/etc/fstab\n");
-  expect(output).not.toContain("/root/restored/etc/passwd");
+test("README: the config it shows is a good one", () => {
+  const { config, warnings } = parsed(pages.take("README.md: A real config 1"));
+  expect(warnings).toEqual([]);
+  expect(config.source.directories).toEqual(["/etc", "/root", "/srv/my files"]);
+  expect(config.destination.kind).toBe("ssh");
+  const s3 = parsed(pages.take("README.md: A real config 2"));
+  expect(s3.warnings).toEqual([]);
+  expect(s3.config.destination.kind).toBe("s3");
 });
 
-test("docs/restore.md: everything from the listing to the comparison", () => {
-  const [two = ""] = blocksOf("README.md", "The two commands");
-  const [list = "", rebuild = ""] = blocksOf("docs/restore.md", "1. What is there");
-  const steps = blocksOf("docs/restore.md", "2. Bring it back");
-  expect(steps).toHaveLength(2);
-  const output = onFreshHost([two, list, rebuild, ...steps.map(runnable)]);
-  expect(output).toContain("files: 2 copies");
+test.each([
+  "docs/monitoring.md: Prometheus 1",
+  "docs/monitoring.md: StatsD and Datadog 1",
+  "docs/monitoring.md: Webhook 1",
+])("%s is good for a config", (id) => {
+  const { config, warnings } = parsed(pages.take(id));
+  expect(warnings).toEqual([]);
+  expect(config.export).toBeDefined();
 });
 
-test("docs/restore.md: by hand, without this program", () => {
-  const [two = ""] = blocksOf("README.md", "The two commands");
-  const [byHand = ""] = blocksOf("docs/restore.md", "By hand");
-  const key = "gpg --batch --quiet --passphrase '' --quick-generate-key db@example.com rsa2048 encr 2>/dev/null";
-  const gpg = `printf '[gpg]\\nrecipient = db@example.com\\n' >> /etc/twindb/twindb-backup.cfg`;
-  const [init = "", backup = ""] = two.split("\n");
-  const quiet = runnable(byHand).replace("gpg --decrypt", "gpg --quiet --decrypt");
-  const output = onFreshHost([init, key, gpg, backup, quiet, "ls /root/restored/etc", "gpgconf --kill all"]);
-  expect(output).toContain("fstab\n");
+test("docs/retention.md: its configs are good ones, and those that the sample config has", () => {
+  const { config, warnings } = parsed(pages.take("docs/retention.md: Retention: what stays, and what goes 1"));
+  expect(warnings).toEqual([]);
+  expect(config.retention).toEqual({ hourly: 24, daily: 7, weekly: 4, monthly: 12, yearly: 3 });
+  const mysql = parsed(pages.take("docs/retention.md: Full or increment 1"));
+  expect(mysql.warnings).toEqual([]);
+  expect(mysql.config.mysql).toMatchObject({ fullBackup: "daily", fullBackupDays: 7, incrementalFrom: "full" });
+  const local = pages
+    .take("docs/retention.md: Copies on this host 1")
+    .replace("[destination]", "[destination]\nbackup_destination = local");
+  const kept = parsed(local, "[local]\nbackup_dir = /b\n");
+  expect(kept.warnings).toEqual([]);
+  expect(kept.config.retentionLocal).toMatchObject({ hourly: 1, daily: 1, weekly: 0 });
 });
 
-test("README: the config it shows is a good one, also with the part about the server", () => {
-  const blocks = readFileSync(`${HOME}README.md`, "utf8").matchAll(/```ini\n([\s\S]*?)```/g);
-  const [server = "", whole = ""] = [...blocks].map(([, text = ""]) => text);
-  for (const text of [whole, `${whole}\n${server}`]) {
-    const { config, warnings } = parseConfig(text, { path: "README.md", hostname: "db1" });
-    expect(warnings).toEqual([]);
-    expect(config.source.directories).toEqual(["/etc", "/root", "/srv/my files"]);
-    expect(config.mysql?.defaultsFile).toBe(text === whole ? undefined : "/etc/twindb/my.cnf");
+test("docs/monitoring.md: the rules for Prometheus have the form of rules", () => {
+  const lines = pages.take("docs/monitoring.md: Prometheus 2").trimEnd().split("\n");
+  expect(lines.splice(0, 3)).toEqual(["groups:", "  - name: twindb-backup", "    rules:"]);
+  expect(lines.length).toBeGreaterThan(6);
+  for (const [index, line] of lines.entries()) {
+    expect(line).toMatch(
+      index % 2 === 0 ? /^ {6}- alert: [A-Z][A-Za-z]+$/ : /^ {8}expr: [a-z].*\btwindb_backup_[a-z_]+/,
+    );
+    expect(line.match(/[({[]/g)?.length).toBe(line.match(/[)}\]]/g)?.length);
   }
 });
 
@@ -118,12 +85,6 @@ test("README: the exit statuses are those of the program", () => {
   const numbers = [...listed.matchAll(/(?:^|· |\n)(\d+) /g)].map(([, number]) => Number(number));
   expect(new Set(numbers)).toEqual(new Set([0, ...Object.values(EXIT_STATUS), 255]));
 });
-
-/** The names in the first column of a table. */
-function namesIn(text: string): string[] {
-  const rows = text.matchAll(/^\| (`[^|]*`) \|/gm);
-  return [...rows].flatMap(([, cell = ""]) => [...cell.matchAll(/`([a-z0-9_]+)`/g)].map(([, name = ""]) => name));
-}
 
 test("docs/format.md: names the fields that a record of MySQL holds besides", () => {
   const [, files = "", mysql = ""] = readFileSync(`${HOME}docs/format.md`, "utf8").split(/^\| field of a /m);
@@ -154,21 +115,4 @@ test("docs/format.md: names the fields that a record of MySQL holds besides", ()
   for (const name of namesIn(mysql)) expect(Object.keys(record)).toContain(name);
 });
 
-test("docs/format.md: names the fields that a status and a manifest hold", () => {
-  const [two = ""] = blocksOf("README.md", "The two commands");
-  const [, table = ""] = readFileSync(`${HOME}docs/format.md`, "utf8").split(/^\| field of a /m);
-  const named = namesIn(table);
-  const show = [
-    "twindb-backup verify file all >/dev/null",
-    "twindb-backup status --type files",
-    "cat /var/backup/twindb/db1/manifest/*_home*",
-  ];
-  const [, status = "", manifest = ""] = onFreshHost([two, ...show])
-    .trimEnd()
-    .split("\n");
-  const records = Object.values((JSON.parse(status) as { daily: Record<string, object> }).daily);
-  const sometimes = ["warnings", "preserved_until", "marked"];
-  expect(records).toHaveLength(2);
-  for (const record of records) expect(new Set([...Object.keys(record), ...sometimes])).toEqual(new Set(named));
-  expect(Object.keys(JSON.parse(manifest) as object)).toEqual(["schema", "key", "media", "record", "sha256"]);
-});
+test("each block that is named for this test was read", () => expect(pages.left()).toEqual([]));

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { asHere, keysOn } from "../support/docs/examples.ts";
 import { DocumentedHost, hasHosts } from "../support/docs/host.ts";
 import { LEDGER } from "../support/docs/ledger.ts";
-import { blocksIn, documents, Pages, readProject } from "../support/docs/pages.ts";
+import { blocksIn, documents, namesIn, Pages, readProject } from "../support/docs/pages.ts";
 
 const pages = new Pages(import.meta.url);
 
@@ -40,7 +40,10 @@ describe("the ledger of blocks", () => {
   });
 
   test("is about blocks that are told apart from a text's own", () => {
-    const found = blocksIn("x.md", "# A\n\n    one\n\n    two\n\n- b\n\n  ```sh\n  three\n  ```\n\n## B\n```ini\n# c\n```\n");
+    const found = blocksIn(
+      "x.md",
+      "# A\n\n    one\n\n    two\n\n- b\n\n  ```sh\n  three\n  ```\n\n## B\n```ini\n# c\n```\n",
+    );
     expect(found).toEqual([
       { id: "x.md: A 1", language: "", text: "one\n\ntwo\n" },
       { id: "x.md: A 2", language: "sh", text: "three\n" },
@@ -49,13 +52,20 @@ describe("the ledger of blocks", () => {
   });
 
   test("every link to a document, or to a heading of one, leads there", () => {
-    const anchorOf = (title: string) => title.toLowerCase().replaceAll(/[^\w\- ]/g, "").replaceAll(" ", "-");
+    const anchorOf = (title: string) =>
+      title
+        .toLowerCase()
+        .replaceAll(/[^\w\- ]/g, "")
+        .replaceAll(" ", "-");
     for (const path of documents()) {
       const text = readProject(path).replaceAll(/^```[^]*?^```$/gm, "");
       for (const [, target = ""] of text.matchAll(/\]\(([^)]+)\)/g)) {
         if (target.startsWith("http")) continue;
         const [file = "", anchor] = target.split("#");
-        const url = new URL(file === "" ? path.split("/").at(-1) ?? "" : file, new URL(`../../${path}`, import.meta.url));
+        const url = new URL(
+          file === "" ? (path.split("/").at(-1) ?? "") : file,
+          new URL(`../../${path}`, import.meta.url),
+        );
         expect(existsSync(url), `${path}: ${target}`).toBe(true);
         if (anchor === undefined) continue;
         const titles = [...readFileSync(url, "utf8").matchAll(/^#+ (.*)$/gm)].map(([, title = ""]) => anchorOf(title));
@@ -77,7 +87,9 @@ describe.runIf(hasHosts())("a host with directories", () => {
 
   /** Run a block, which has to succeed and say nothing on stderr. @returns what it printed. */
   async function quiet(block: string): Promise<string> {
-    const outcome = await host.run(block.includes("COPY") || block.includes("2026-11-21_") ? await asHere(host, block) : block);
+    const outcome = await host.run(
+      block.includes("COPY") || block.includes("2026-11-21_") ? await asHere(host, block) : block,
+    );
     expect(outcome, block).toMatchObject({ exitCode: 0, stderr: "" });
     return outcome.stdout;
   }
@@ -107,7 +119,8 @@ describe.runIf(hasHosts())("a host with directories", () => {
   });
 
   test("docs/monitoring.md: Nagios, the fleet, the page", async () => {
-    const [, command = ""] = /command_line +\/usr\/bin\/sudo (.*)\n/.exec(pages.take("docs/monitoring.md: Nagios 1")) ?? [];
+    const [, command = ""] =
+      /command_line +\/usr\/bin\/sudo (.*)\n/.exec(pages.take("docs/monitoring.md: Nagios 1")) ?? [];
     expect(await quiet(command)).toMatch(/OK.* \| /);
     expect(await quiet(pages.take("docs/monitoring.md: A fleet 1"))).toMatch(/^db1 .*\{\s*"/ms);
     await quiet("mkdir /var/www/html");
@@ -127,10 +140,23 @@ describe.runIf(hasHosts())("a host with directories", () => {
     expect(objects.filter((object) => !forms.some((form) => form.test(object)))).toEqual([]);
     const shown = formsIn("README.md: How it works 2");
     expect(shown).toHaveLength(4);
-    for (const form of shown) expect(objects.some((object) => form.test(object)), String(form)).toBe(true);
+    for (const form of shown)
+      expect(
+        objects.some((object) => form.test(object)),
+        String(form),
+      ).toBe(true);
+    const [, table = ""] = readProject("docs/format.md").split(/^\| field of a /m);
+    await quiet("twindb-backup verify file all");
+    const folders = JSON.parse(await quiet("twindb-backup status --type files")) as { daily: Record<string, object> };
+    const records = Object.values(folders.daily);
+    expect(records).toHaveLength(2);
+    // These are there sometimes; one of the copies was marked.
+    const sometimes = ["warnings", "preserved_until", "marked"];
+    for (const record of records)
+      expect(new Set([...Object.keys(record), ...sometimes])).toEqual(new Set(namesIn(table)));
     const shape = (text: string) => JSON.parse(text.replaceAll("{…}", "{}")) as Record<string, object>;
     const status = shape(pages.take("docs/format.md: Status 1"));
-    expect(Object.keys(JSON.parse(await quiet("twindb-backup status --type files")) as object)).toEqual(Object.keys(status));
+    expect(Object.keys(folders)).toEqual(Object.keys(status));
     const manifest = shape(pages.take("docs/format.md: Manifests 1"));
     const stored = JSON.parse(await quiet("cat /var/backup/twindb/db1/manifest/*_etc-*.json")) as object;
     expect(Object.keys(stored)).toEqual(Object.keys(manifest));
@@ -147,7 +173,9 @@ describe.runIf(hasHosts())("a host with directories", () => {
   test("README: what is said of working on it, make knows", async () => {
     const block = pages.take("README.md: Working on it 1");
     expect(block.match(/^make/gm)?.length).toBeGreaterThan(2);
-    await quiet(`cd /opt/twindb-backup\n${block.replaceAll(/^make/gm, "make --dry-run --no-print-directory >/dev/null")}`);
+    await quiet(
+      `cd /opt/twindb-backup\n${block.replaceAll(/^make/gm, "make --dry-run --no-print-directory >/dev/null")}`,
+    );
   });
 
   test("docs/security.md and restore.md: encryption, and a copy by hand, without this program", async () => {

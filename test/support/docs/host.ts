@@ -190,6 +190,7 @@ function serverConfig(address: string, lines: readonly string[]): string {
     `bind-address=${address}`,
     `server_id=${address.split(".").at(-1)}`,
     "log_bin=binlog",
+    "binlog_format=ROW",
     "gtid_strict_mode=1",
     "log_slave_updates",
     "skip-name-resolve",

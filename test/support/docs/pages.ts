@@ -65,6 +65,12 @@ export function blocksIn(path: string, markdown: string = readProject(path)): Bl
   return found;
 }
 
+/** The names in the first column of a table. */
+export function namesIn(markdown: string): string[] {
+  const rows = markdown.matchAll(/^\| (`[^|]*`) \|/gm);
+  return [...rows].flatMap(([, cell = ""]) => [...cell.matchAll(/`([a-z0-9_]+)`/g)].map(([, name = ""]) => name));
+}
+
 /** The blocks that the ledger gives to one test, and which of them it has had so far. */
 export class Pages {
   readonly #own: ReadonlySet<string>;
