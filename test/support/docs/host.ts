@@ -18,6 +18,8 @@ export type HostOptions = {
   readonly name?: keyof typeof NAMES;
   /** `outside`: the network of the tests, where their stores are; else one of its own, or that of another such host. */
   readonly network?: "outside" | DocumentedHost;
+  /** Another host, whose /var/backup it sees as its own. */
+  readonly backups?: DocumentedHost;
 };
 
 /** Whether such hosts can be had: by root, where namespaces can; where REQUIRE is set their lack is a failure. */
@@ -47,14 +49,14 @@ export class DocumentedHost implements AsyncDisposable {
     this.#child = child;
   }
 
-  static async start({ name = "db1", network }: HostOptions = {}): Promise<DocumentedHost> {
+  static async start({ name = "db1", network, backups }: HostOptions = {}): Promise<DocumentedHost> {
     const root = mkdtempSync(join(tmpdir(), "documented-host-"));
     lay(root, name);
     const isJoining = network instanceof DocumentedHost;
     const net = isJoining ? ["nsenter", "-t", String(network.#pid), "-n"] : [];
     const own = ["--mount", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"];
     const flags = network === undefined ? [...own, "--net"] : own;
-    const shared = isJoining ? join(network.#root, "var/backup") : undefined;
+    const shared = backups?.path("/var/backup");
     const script = setUp(root, { name, shared, loopback: network === undefined });
     const words = ["--pdeathsig", "KILL", "--", ...net, "unshare", ...flags, "bash", "--norc", "-euc", script];
     const child = spawn("setpriv", words, { stdio: ["ignore", "ignore", "inherit"], cwd: "/" });
