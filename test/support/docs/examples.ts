@@ -7,7 +7,7 @@ export async function keysOn(host: DocumentedHost): Promise<string[]> {
 }
 
 /** Shell text with the newest copies that are there in place of those that a document names: `db1/daily/files/_etc-2026-11-21_00_05_01.tar.zst`, or COPY. */
-export async function asHere(host: DocumentedHost, text: string): Promise<string> {
+async function asHere(host: DocumentedHost, text: string): Promise<string> {
   const keys = await keysOn(host);
   const newest = (start: string): string => {
     const key = keys.findLast((each) => each.startsWith(start));
@@ -17,6 +17,14 @@ export async function asHere(host: DocumentedHost, text: string): Promise<string
   return text
     .replaceAll(/\b(db1\/\w+\/\w+\/\w+-)2026-11-21_\d\d_\d\d_\d\d\.[\w.]+/g, (_, start: string) => newest(start))
     .replaceAll(/\bCOPY\b(?!\.)/g, () => newest("db1/daily/files/_etc-"));
+}
+
+/** Run a block, with copies that are there in place of those it names. @returns what it printed. @throws when it fails, or says anything on stderr. */
+export async function quietly(host: DocumentedHost, block: string): Promise<string> {
+  const script = /2026-11-21_|\bCOPY\b/.test(block) ? await asHere(host, block) : block;
+  const { exitCode, stdout, stderr } = await host.run(script);
+  if (exitCode === 0 && stderr === "") return stdout;
+  throw new Error(`${script}\nended with ${exitCode}:\n${stdout}${stderr}`);
 }
 
 /** The command of a line as it stands in a file of /etc/cron.d. */

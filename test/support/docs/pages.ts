@@ -24,45 +24,44 @@ export function readProject(path: string): string {
   return readFileSync(`${HOME}${path}`, "utf8");
 }
 
+/** A block as it stands in a document, and how many lines it takes there. */
+type Found = { readonly language: string; readonly lines: readonly string[]; readonly length: number };
+
+/** A block between fences that begins with the first line, if any. */
+function fenced([first = "", ...rest]: readonly string[]): Found | undefined {
+  const [, indent = "", language] = /^( *)```(\S*)/.exec(first) ?? [];
+  if (language === undefined) return undefined;
+  const end = rest.indexOf(`${indent}\`\`\``);
+  if (end === -1) throw new Error(`a block does not end: ${first} ${rest[0]}`);
+  return { language, lines: rest.slice(0, end).map((line) => line.slice(indent.length)), length: end + 2 };
+}
+
+/** A block that is indented, behind an empty line. */
+function indented(lines: readonly string[], before: string): Found | undefined {
+  if (before.trim() !== "" || !/^ {4,}\S/.test(lines[0] ?? "")) return undefined;
+  const end = lines.findIndex((line) => !/^ {4}/.test(line) && line.trim() !== "");
+  const block = lines.slice(0, end === -1 ? lines.length : end);
+  const text = block.join("\n").trimEnd().split("\n");
+  return { language: "", lines: text.map((line) => line.trim()), length: block.length };
+}
+
 /** Every block of a document, fenced or indented, also those in lists. */
 export function blocksIn(path: string, markdown: string = readProject(path)): Block[] {
-  const found: Block[] = [];
+  const blocks: Block[] = [];
+  const lines = markdown.split("\n");
   let heading = "";
   let number = 0;
-  const add = (language: string, lines: readonly string[]) => {
-    number += 1;
-    found.push({ id: `${path}: ${heading} ${number}`, language, text: `${lines.join("\n")}\n` });
-  };
-  const lines = markdown.split("\n");
-  for (let at = 0; at < lines.length; at += 1) {
-    const line = lines[at] ?? "";
-    const [, title] = /^#+ (.*)$/.exec(line) ?? [];
-    const [, indent = "", language] = /^( *)```(\S*)/.exec(line) ?? [];
+  for (let at = 0; at < lines.length; ) {
+    const [, title] = /^#+ (.*)$/.exec(lines[at] ?? "") ?? [];
     if (title !== undefined) [heading, number] = [title, 0];
-    else if (language !== undefined) {
-      const end = lines.indexOf(`${indent}\`\`\``, at + 1);
-      if (end === -1) throw new Error(`${path}: a block below "${heading}" does not end`);
-      add(
-        language,
-        lines.slice(at + 1, end).map((each) => each.slice(indent.length)),
-      );
-      at = end;
-    } else if (/^ {4,}\S/.test(line) && lines[at - 1]?.trim() === "") {
-      const rest = lines.slice(at);
-      const length = rest.findIndex((each) => !/^ {4}/.test(each) && each.trim() !== "");
-      const block = rest.slice(0, length === -1 ? rest.length : length);
-      add(
-        "",
-        block
-          .join("\n")
-          .trimEnd()
-          .split("\n")
-          .map((each) => each.trim()),
-      );
-      at += block.length - 1;
-    }
+    const rest = lines.slice(at);
+    const found = fenced(rest) ?? indented(rest, lines[at - 1] ?? "");
+    at += found?.length ?? 1;
+    if (found === undefined) continue;
+    number += 1;
+    blocks.push({ id: `${path}: ${heading} ${number}`, language: found.language, text: `${found.lines.join("\n")}\n` });
   }
-  return found;
+  return blocks;
 }
 
 /** The names in the first column of a table. */
