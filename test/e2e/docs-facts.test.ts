@@ -24,9 +24,6 @@ test("README: the config it shows is a good one", () => {
   expect(warnings).toEqual([]);
   expect(config.source.directories).toEqual(["/etc", "/root", "/srv/my files"]);
   expect(config.destination.kind).toBe("ssh");
-  const s3 = parsed(pages.take("README.md: A real config 2"));
-  expect(s3.warnings).toEqual([]);
-  expect(s3.config.destination.kind).toBe("s3");
 });
 
 test.each([
@@ -106,9 +103,7 @@ test("docs/format.md: names the fields that a record of MySQL holds besides", ()
   });
   const { daily } = JSON.parse(formatRecords("mysql", { copies: [copy] })) as { daily: Record<string, object> };
   const [record = {}] = Object.values(daily);
-  // Those of the predecessor.
-  const old = ["parent", "galera", "wsrep_provider_version", "server_vendor"];
-  const known = new Set([...namesIn(files), ...namesIn(mysql), ...old]);
+  const known = new Set([...namesIn(files), ...namesIn(mysql)]);
   expect(Object.keys(record).filter((name) => !known.has(name))).toEqual([]);
   for (const name of namesIn(mysql)) expect(Object.keys(record)).toContain(name);
 });

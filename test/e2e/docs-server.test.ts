@@ -195,7 +195,7 @@ describe.runIf(hasHosts() && hasMariadb())("a host with MariaDB", () => {
       .poll(() => db2.sql("SELECT COUNT(*) FROM mysql.user WHERE host='127.0.0.1' AND user='backup'"))
       .toBe("1");
     const purge = pages.take("docs/operations.md: Make room on the server: `binlog purge` 1");
-    expect((await quietly(db1, purge)).match(/^nothing to purge\nkept: .* ended less than 1 d ago$/gm)).toHaveLength(2);
+    expect((await quietly(db1, purge)).match(/^nothing to purge\nkept: .* ended less than 1 d ago$/gm)).toHaveLength(1);
     const eager = purge.replaceAll("binlog purge", "binlog purge --keep-hours 0");
     expect(await quietly(db1, eager)).toContain("binlog.000001");
 

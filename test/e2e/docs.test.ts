@@ -21,7 +21,7 @@ function patternOf(path: string): RegExp {
 }
 
 describe("the ledger of blocks", () => {
-  const blocks = documents().flatMap((path) => blocksIn(path));
+  const blocks = documents().flatMap((path) => blocksIn(path, readProject(path)));
 
   test("names each block of README.md and docs/ once, and no other", () => {
     const ids = blocks.map(({ id }) => id);
@@ -104,6 +104,13 @@ describe.runIf(hasHosts())("a host with directories", () => {
     await quiet("rm -r restored");
   });
 
+  test("docs/migrating.md: copies that nobody recorded are taken up", async () => {
+    const old = "/var/backup/twindb/db1/hourly/files";
+    await quiet(`mkdir -p ${old}; tar -C / -czf ${old}/_home-2020-01-01_00_00_01.tar.gz home 2>&1`);
+    const output = await quiet(pages.take("docs/migrating.md: Coming from the Python twindb-backup 1"));
+    expect(output).toMatch(/^ok .*_home-2020-01-01/m);
+  });
+
   test("docs/operations.md: mark and pause", async () => {
     await quiet(pages.take("docs/operations.md: Say that a copy is no good: `mark` 1"));
     expect(await quiet("twindb-backup ls")).not.toContain("broken");
@@ -138,7 +145,7 @@ describe.runIf(hasHosts())("a host with directories", () => {
     await quiet("twindb-backup verify file all");
     const folders = JSON.parse(await quiet("twindb-backup status --type files")) as { daily: Record<string, object> };
     const records = Object.values(folders.daily);
-    expect(records).toHaveLength(2);
+    expect(records.length).toBeGreaterThan(3);
     // These are there sometimes; one of the copies was marked.
     const sometimes = ["warnings", "preserved_until", "marked"];
     for (const record of records)
@@ -147,7 +154,9 @@ describe.runIf(hasHosts())("a host with directories", () => {
     const status = shape(pages.take("docs/format.md: Status 1"));
     expect(Object.keys(folders)).toEqual(Object.keys(status));
     const manifest = shape(pages.take("docs/format.md: Manifests 1"));
-    const stored = JSON.parse(await quiet("cat /var/backup/twindb/db1/manifest/*_etc-*.json")) as object;
+    const stored = JSON.parse(
+      await quiet("cd /var/backup/twindb/db1/manifest; cat $(ls *_etc-*.json | tail -1)"),
+    ) as object;
     expect(Object.keys(stored)).toEqual(Object.keys(manifest));
   });
 

@@ -46,7 +46,7 @@ function indented(lines: readonly string[], before: string): Found | undefined {
 }
 
 /** Every block of a document, fenced or indented, also those in lists. */
-export function blocksIn(path: string, markdown: string = readProject(path)): Block[] {
+export function blocksIn(path: string, markdown: string): Block[] {
   const blocks: Block[] = [];
   const lines = markdown.split("\n");
   let heading = "";
@@ -81,7 +81,9 @@ export class Pages {
     const test = fileURLToPath(url).slice(HOME.length);
     this.#own = new Set(LEDGER[test]);
     this.#left = new Set(this.#own);
-    this.#blocks = new Map(documents().flatMap((path) => blocksIn(path).map((block) => [block.id, block])));
+    this.#blocks = new Map(
+      documents().flatMap((path) => blocksIn(path, readProject(path)).map((block) => [block.id, block])),
+    );
   }
 
   /** Text of a block, which counts as held from now on. @throws when the document has none of that name, or the ledger gives it to another. */
