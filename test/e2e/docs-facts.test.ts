@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { parseConfig } from "../../src/config/config.ts";
 import { EXIT_STATUS } from "../../src/domain/errors.ts";
@@ -59,6 +59,16 @@ test("docs/monitoring.md: the rules for Prometheus have the form of rules", () =
     expect(line).toMatch(index % 2 === 0 ? /^ {6}- alert: [A-Z][A-Za-z]+$/ : /^ {8}expr: .*\btwindb_backup_[a-z_]+/);
     expect(line.match(/[({[]/g)?.length).toBe(line.match(/[)}\]]/g)?.length);
   }
+});
+
+test("docs/architecture.md names files that are there, and each folder of src", () => {
+  const text = readFileSync(`${HOME}docs/architecture.md`, "utf8");
+  const files = [...text.matchAll(/`([a-z-]+(?:\/[a-z.-]+)+\.ts)`/g)].map(([, file = ""]) => file);
+  expect(files.length).toBeGreaterThan(10);
+  expect(files.filter((file) => !existsSync(`${HOME}${file}`) && !existsSync(`${HOME}src/${file}`))).toEqual([]);
+  const rows = [...text.matchAll(/^\| (`[^|]*`) \|/gm)].flatMap(([, cell = ""]) => cell.match(/[a-z]+(?=\/)/g) ?? []);
+  const folders = readdirSync(`${HOME}src`, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  expect(rows.sort()).toEqual(folders.map(({ name }) => name).sort());
 });
 
 test("README: the commands are those of the program", () => {

@@ -81,7 +81,8 @@ describe.runIf(hasHosts() && hasSshd())("a directory, another host, a store of o
     await host.sh(`rm -f .ssh/known_hosts\n${pages.take("docs/security.md: The account on a backup host 3")}`);
     there.write("/etc/ssh/twindb_keys", readFileSync(host.path("/root/.ssh/twindb.pub"), "utf8"), 0o644);
     const section = pages.take("docs/security.md: The account on a backup host 4");
-    await takeFirstCopies(`[source]\nbackup_dirs = /etc /home\n\n${section}`);
+    host.write(CONFIG, `[source]\nbackup_dirs = /etc /home\n\n${section}`);
+    await quiet("twindb-backup check --destination\ntwindb-backup backup daily\ntwindb-backup verify file latest");
     expect(await there.sh("ls /srv/db1/copies")).toBe("db1\n");
     const login = "timeout 10 ssh -i /root/.ssh/twindb -o BatchMode=yes twindb@backup.example.com";
     const shell = await host.run(`${login} id`);
