@@ -14,10 +14,15 @@ import {
   until,
   watchCommandLines,
 } from "../support/cloning.ts";
+import { Pages } from "../support/docs/pages.ts";
 import { checksums } from "../support/servers/load.ts";
 import { hasMachines, type Machine } from "../support/servers/machine.ts";
 import { hasMariadb } from "../support/servers/mariadb.ts";
 import { hasMysql, MYSQL_BIN } from "../support/servers/mysql.ts";
+
+const pages = new Pages(import.meta.url);
+const [MARIADB_GRANT = "", MYSQL_GRANT = ""] = pages.take("docs/clone.md: What it needs 1").split("\n");
+const COMMAND = pages.take("docs/clone.md: Clone: a replica from a running server 1");
 
 const quoted = (text: string) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "''")}'`;
 
@@ -32,7 +37,8 @@ function hasData({ root }: Machine): boolean {
 
 const MARIADB_USERS = `
 CREATE USER backup@localhost IDENTIFIED BY ${quoted(BACKUP_PASSWORD)};
-GRANT RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR, REPLICATION MASTER ADMIN, REPLICATION SLAVE ADMIN, SLAVE MONITOR, READ_ONLY ADMIN ON *.* TO backup@localhost;
+GRANT RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR ON *.* TO backup@localhost;
+${MARIADB_GRANT}
 CREATE USER repl@'10.231.7.%' IDENTIFIED BY ${quoted(REPLICATION_PASSWORD)};
 GRANT REPLICATION SLAVE ON *.* TO repl@'10.231.7.%';
 CREATE DATABASE shop; USE shop;
@@ -258,7 +264,8 @@ describe.runIf(hasMachines() && hasMariadb())("clone mysql, MariaDB", () => {
 
 const MYSQL_USERS = `
 CREATE USER backup@localhost IDENTIFIED BY ${quoted(BACKUP_PASSWORD)};
-GRANT BACKUP_ADMIN, REPLICATION CLIENT, REPLICATION SLAVE, REPLICATION_SLAVE_ADMIN, SYSTEM_VARIABLES_ADMIN, RELOAD ON *.* TO backup@localhost;
+GRANT BACKUP_ADMIN, REPLICATION CLIENT ON *.* TO backup@localhost;
+${MYSQL_GRANT}
 GRANT INSERT, DELETE ON mysql.plugin TO backup@localhost;
 CREATE USER repl@'10.231.7.%' IDENTIFIED BY ${quoted(REPLICATION_PASSWORD)};
 GRANT REPLICATION SLAVE ON *.* TO repl@'10.231.7.%';
@@ -321,7 +328,8 @@ describe.runIf(hasMachines() && hasMysql())("clone mysql, MySQL", () => {
     await writer.more(20);
     writeFileSync(sandbox.path("repl.password"), `${REPLICATION_PASSWORD}\n`, { mode: 0o600 });
     copyFileSync(join(source.root, "lib", "mysql", "ca.pem"), join(destination.root, "etc", "source-ca.pem"));
-    const words = ["--replication-password-file", sandbox.path("repl.password"), "--tls-ca", "/etc/source-ca.pem"];
+    const [, option = ""] = /^twindb-backup clone mysql db1 db2 (\S+) \/root\/repl\.password\n$/.exec(COMMAND) ?? [];
+    const words = [option, sandbox.path("repl.password"), "--tls-ca", "/etc/source-ca.pem"];
     const result = await world.clone(words, { env: { TWINDB_REPLICATION_PASSWORD: "wrong" } });
     expect(result).toMatchObject({ exitCode: 0, stderr: "" });
     expect(result.stdout).toMatch(

@@ -70,6 +70,12 @@ function lines({ group, ist, sst }: Ports, all: readonly Ports[]): string[] {
   ];
 }
 
+/** Lines of `[mysqld]` for a cluster of one in a network of its own, where the usual ports are free. */
+export function isolatedNodeLines(): string[] {
+  const own = { group: 4567, ist: 4568, sst: 4444 };
+  return lines(own, [own]);
+}
+
 async function untilSynced(node: Mariadb): Promise<void> {
   const deadline = Date.now() + 60_000;
   let state = "";

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { userInfo } from "node:os";
 import { type Database, type DatabaseOptions, isRoot, type Product, startDatabase } from "./database.ts";
+import { copyTemplate } from "./template.ts";
 
 const PROGRAMS = {
   server: "/usr/sbin/mariadbd",
@@ -26,6 +27,11 @@ export function hasMariadb(): boolean {
 /** Start a private MariaDB with an empty data directory, or on one that is there. */
 export function startMariadb(options: DatabaseOptions = {}): Promise<Mariadb> {
   return startDatabase(product(), options);
+}
+
+/** Put an empty data directory at a path that is not there yet; root logs in over the socket. */
+export function layMariadbData(datadir: string): void {
+  copyTemplate(product(), datadir);
 }
 
 function product(): Product {
