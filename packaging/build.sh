@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Packages the built program with the Node and the libraries it needs: dist/package/*.deb, and *.tar.gz for other systems.
+# build.sh [DIRECTORY] : package the built program with the Node and the libraries it needs, into dist/package or there:
+# a .deb, and a .tar.gz for other systems.
 # The same commit gives the same bytes, wherever and whenever: SOURCE_DATE_EPOCH is the commit's time unless it is set.
 set -euo pipefail
+output=$(realpath -m "${1:-$(dirname "$0")/../dist/package}")
 cd "$(dirname "$0")/.."
 export LC_ALL=C TZ=UTC
 umask 022
@@ -77,7 +79,7 @@ tarball=twindb-backup-$version-$platform.tar.gz
 deb=twindb-backup_${version}_$architecture.deb
 make_tarball "$tarball"
 if command -v dpkg-deb >/dev/null; then make_deb "$deb"; else echo "there is no dpkg-deb here, so no .deb" >&2; fi
-mkdir -p dist/package
-mv -f "$stage"/*.tar.gz dist/package/
-[ ! -e "$stage/$deb" ] || mv -f "$stage/$deb" dist/package/
-ls dist/package/*
+mkdir -p "$output"
+for package in "$tarball" "$deb"; do
+  [ ! -e "$stage/$package" ] || { mv -f "$stage/$package" "$output/"; echo "$output/$package"; }
+done

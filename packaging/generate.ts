@@ -48,4 +48,5 @@ write(join(share, "fish/vendor_completions.d/twindb-backup.fish"), fishCompletio
 const papers = join(share, "doc/twindb-backup");
 const date = epoch.toUTCString().replace("GMT", "+0000");
 write(join(papers, "copyright"), copyrightOf(librariesOf(Object.keys(description.dependencies), ROOT)));
-write(join(papers, "changelog"), debianChangelog(read("CHANGELOG.md"), { version, date }));
+const maintainer = /^Maintainer: (.+)$/m.exec(read("packaging/deb/control"))?.[1] ?? "";
+write(join(papers, "changelog"), debianChangelog(read("CHANGELOG.md"), { version, date, maintainer }));

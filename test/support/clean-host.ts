@@ -28,9 +28,9 @@ export class CleanHost implements AsyncDisposable {
 
   static async start(release: Release, packages: string): Promise<CleanHost> {
     const place = mkdtempSync(join(tmpdir(), "twindb-clean-host-"));
-    const apart = ["--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child"];
+    const apart = ["--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child"];
     const script = ["bash", "--norc", SETUP, join(SHELF, release), place, packages];
-    const init = spawn("unshare", [...apart, ...script], { stdio: ["ignore", "pipe", "inherit"] });
+    const init = spawn("setpriv", [...apart, ...script], { stdio: ["ignore", "pipe", "inherit"] });
     const host = new CleanHost(init, place);
     await Promise.race([once(init.stdout, "data"), once(init, "exit")]);
     if (init.exitCode === null) return host;
@@ -51,6 +51,8 @@ export class CleanHost implements AsyncDisposable {
     const shell = ["chroot", join(this.#place, "host"), ...clean, "LC_ALL=C.UTF-8", "bash", "--norc", "-c"];
     const { status, stdout, stderr } = spawnSync("nsenter", [...enter, ...shell, `cd /root\n${lines}`], {
       encoding: "utf8",
+      timeout: 60_000,
+      killSignal: "SIGKILL",
     });
     return { status, stdout, stderr };
   }
