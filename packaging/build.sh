@@ -36,7 +36,7 @@ cp LICENSE "$home/"
 cp "$node" "$home/runtime/bin/"
 cp "$runtime/LICENSE" "$home/runtime/"
 ln -s ../../opt/twindb-backup/bin/twindb-backup "$tree/usr/bin/twindb-backup"
-cp packaging/systemd/* "$tree/usr/lib/systemd/system/"
+cp packaging/*.service packaging/*.timer "$tree/usr/lib/systemd/system/"
 cp packaging/logrotate "$tree/etc/logrotate.d/twindb-backup"
 "$node" packaging/generate.ts "$home" "$tree"
 gzip -9n "$share"/man/man?/* "$share/doc/twindb-backup/changelog"
@@ -54,8 +54,8 @@ settle() {
 make_tarball() {
   local name=twindb-backup-$version
   mkdir "$stage/tarball"
-  cp -r "$home" "$stage/tarball/$name"
-  cp -r "$share" "$tree/usr/lib/systemd" "$stage/tarball/$name/"
+  cp -rl "$home" "$stage/tarball/$name"
+  cp -rl "$share" "$tree/usr/lib/systemd" "$stage/tarball/$name/"
   cp "$tree/etc/logrotate.d/twindb-backup" "$stage/tarball/$name/etc/logrotate"
   settle "$stage/tarball"
   tar --create --sort=name --owner=0 --group=0 --numeric-owner --format=ustar --directory="$stage/tarball" "$name" |

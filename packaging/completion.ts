@@ -43,8 +43,8 @@ function valueCases(program: Entry, action: (value: Word["value"]) => string): s
 
 /** Words that may stand where no option does: commands, or the choices of the first argument. */
 function plainWords(entry: Entry): string[] {
-  const [first] = entry.arguments;
-  return [...entry.below.map(({ words }) => words.at(-1) ?? ""), ...(Array.isArray(first?.value) ? first.value : [])];
+  const choices = entry.arguments[0]?.value ?? "none";
+  return [...entry.below.map(({ words }) => words.at(-1) ?? ""), ...(typeof choices === "string" ? [] : choices)];
 }
 
 /** For `share/bash-completion/completions`; needs nothing of that package. */
@@ -100,7 +100,7 @@ export function zshCompletion(program: Entry): string {
   });
   return `#compdef twindb-backup
 # Completion of twindb-backup for zsh.
-_twindb_backup() {
+_twindb-backup() {
   local at='' i
   local -a plain options
   for ((i = 2; i < CURRENT; i++)); do
@@ -121,7 +121,8 @@ ${words.join("\n")}
     _files
   fi
 }
-if [[ $funcstack[1] == _twindb_backup ]]; then _twindb_backup "$@"; else compdef _twindb_backup twindb-backup; fi
+# The first time this file is the body of the function that it defines.
+if [[ $funcstack[1] == _twindb-backup ]]; then _twindb-backup "$@"; else compdef _twindb-backup twindb-backup; fi
 `;
 }
 
@@ -149,7 +150,9 @@ export function fishCompletion(program: Entry): string {
       ...optionsOf(entry, program).map((option) => fishOption(at, option)),
     ];
   });
-  const keys = flat(program).slice(1).map((entry) => fishQuoted(keyOf(entry)));
+  const keys = flat(program)
+    .slice(1)
+    .map((entry) => fishQuoted(keyOf(entry)));
   return `# Completion of twindb-backup for fish.
 function __twindb_backup_at
     set -l at ''

@@ -15,7 +15,8 @@ it in /opt/twindb-backup/node_modules.`;
 
 /** The Apache licence is said once, but for what a library adds to it. */
 function termsOf(library: Library): string {
-  if (library.license === "Apache-2.0") return ["The same licence as above.", noticeOf(library) ?? ""].join("\n\n").trim();
+  if (library.license === "Apache-2.0")
+    return ["The same licence as above.", noticeOf(library) ?? ""].join("\n\n").trim();
   return licenceTextOf(library) ?? `The library states the licence ${library.license} and brings no text of it.`;
 }
 

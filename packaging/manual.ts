@@ -2,7 +2,7 @@ import { EXIT_HELP } from "../src/cli/program.ts";
 import { type Entry, flat, type Word } from "./commands.ts";
 
 /** What stands in the header of each page. */
-export type Edition = { readonly version: string; /** Day, `2026-11-21`. */ readonly date: string };
+export type Edition = { readonly version: string /** Day, `2026-11-21`. */; readonly date: string };
 
 /** A page: name of its file below `man/`, and its text. */
 export type Page = { readonly file: string; readonly text: string };

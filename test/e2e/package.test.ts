@@ -20,6 +20,16 @@ function build(checkout: string, output: string, env: Readonly<Record<string, st
   });
 }
 
+const MANUAL = readFileSync(join(HOME, "docs/installing.md"), "utf8");
+
+/** The commands below a heading of docs/installing.md, one text per block; to be run beside the packages. */
+function blocksBelow(heading: string): string[] {
+  const section = MANUAL.split(/^## /m).find((each) => each.startsWith(`${heading}\n`)) ?? "";
+  const blocks = [...section.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, text = ""]) => text);
+  expect(`${heading}: ${blocks.length}`).not.toBe(`${heading}: 0`);
+  return blocks.map((text) => `set -e; cd /packages\n${text}`);
+}
+
 function skips(release: Release): boolean {
   return !hasRelease(release) && process.env["REQUIRE"] === undefined;
 }
@@ -58,7 +68,9 @@ describe.each(["debian-12", "debian-13"] as const)("on a clean %s", (release) =>
     expect(said).toEqual([expect.stringContaining("Wrote /etc/twindb/twindb-backup.cfg.")]);
     expect(host.run("twindb-backup backup hourly")).toEqual(SILENT);
     host.lines("twindb-backup verify file all");
-    host.lines("copy=$(twindb-backup ls | grep -o 'db1/hourly/files/_srv.*') && twindb-backup restore file $copy --dst /r");
+    host.lines(
+      "copy=$(twindb-backup ls | grep -o 'db1/hourly/files/_srv.*') && twindb-backup restore file $copy --dst /r",
+    );
     expect(host.run("diff -r /srv/data /r/srv/data")).toEqual(SILENT);
     const again = host.run("twindb-backup init");
     expect(again).toMatchObject({ status: 78, stderr: expect.stringContaining("the file exists") as string });
@@ -68,7 +80,10 @@ describe.each(["debian-12", "debian-13"] as const)("on a clean %s", (release) =>
     expect(host.run(INSTALL).stderr).toBe("");
     expect(host.lines("ls /etc/cron.d; cat /etc/twindb/twindb-backup.cfg")).toEqual(config);
     host.lines("echo '# mine' > /etc/cron.d/twindb-backup; dpkg --remove twindb-backup");
-    expect(host.lines("ls /etc/cron.d; cat /etc/twindb/twindb-backup.cfg")).toEqual(["twindb-backup.removed", ...config]);
+    expect(host.lines("ls /etc/cron.d; cat /etc/twindb/twindb-backup.cfg")).toEqual([
+      "twindb-backup.removed",
+      ...config,
+    ]);
     expect(host.run(INSTALL).stderr).toBe("");
     expect(host.lines("cat /etc/cron.d/twindb-backup")).toEqual(["# mine"]);
 
@@ -87,7 +102,9 @@ describe.each(["debian-12", "debian-13"] as const)("on a clean %s", (release) =>
     const loaded = host.run(`/opt/twindb-backup/runtime/bin/node --input-type=module -e '${LOAD_ALL}'`);
     expect(loaded).toEqual({ status: 0, stdout: "true\n", stderr: "" });
     host.lines("umask 077; printf '[client]\\nuser=u\\nhost=127.0.0.1\\nport=1\\n' > my.cnf");
-    host.lines("sed -i 's/^backup_mysql = no/backup_mysql = yes/; s/^.mysql_defaults/mysql_defaults/; s/^#.mysql/[mysql/' /etc/twindb/*.cfg");
+    host.lines(
+      "sed -i 's/^backup_mysql = no/backup_mysql = yes/; s/^.mysql_defaults/mysql_defaults/; s/^#.mysql/[mysql/' /etc/twindb/*.cfg",
+    );
     expect(host.run("mv my.cnf .my.cnf; twindb-backup check").stdout).toContain('Cannot connect to "u@127.0.0.1:1"');
   });
 });
@@ -98,13 +115,17 @@ describe.skipIf(skips("debian-12"))("over the predecessor", () => {
     host.lines(`dpkg --install /packages/${name}.deb`);
     expect(host.lines("twindb-backup")).toEqual(["3.3.0"]);
     host.lines("echo '# mine' | tee -a /etc/twindb/twindb-backup.cfg >> /etc/cron.d/twindb-backup");
-    host.lines("mkdir /opt/twindb-backup/embedded/lib/__pycache__; touch /opt/twindb-backup/embedded/lib/__pycache__/x.pyc");
+    host.lines(
+      "mkdir /opt/twindb-backup/embedded/lib/__pycache__; touch /opt/twindb-backup/embedded/lib/__pycache__/x.pyc",
+    );
     const before = host.lines("cat /etc/twindb/twindb-backup.cfg; echo; cat /etc/cron.d/twindb-backup");
     // Nobody answers a question there, and a question would fail.
     const installed = host.run(`${INSTALL} < /dev/null`);
     expect(installed).toMatchObject({ status: 0 });
     expect(installed.stdout).toContain("the config and the cron file of 3.3.0-1 are kept; run: twindb-backup check\n");
-    expect(installed.stderr.replaceAll(/^dpkg: warning: unable to delete old directory .*: Directory not empty\n/gm, "")).toBe("");
+    expect(
+      installed.stderr.replaceAll(/^dpkg: warning: unable to delete old directory .*: Directory not empty\n/gm, ""),
+    ).toBe("");
     expect(host.lines("cat /etc/twindb/twindb-backup.cfg; echo; cat /etc/cron.d/twindb-backup")).toEqual(before);
     expect(host.lines("ls /opt/twindb-backup")).not.toContain("embedded");
     expect(host.run("twindb-backup backup daily")).toEqual(SILENT);
@@ -157,7 +178,10 @@ describe.skipIf(skips("debian-12"))("cron", () => {
     host.lines(`${INSTALL}; printf '${SENDMAIL}' > /usr/sbin/sendmail; chmod 755 /usr/sbin/sendmail`);
     host.lines("mkdir /srv/data; twindb-backup init --dst /var/backup/twindb --source /srv/data");
     host.lines(`${CRON} cron_at 00:34; cron_at 00:04`);
-    expect(host.lines("twindb-backup ls | grep -o 'db1/[a-z]*/files'")).toEqual(["db1/hourly/files", "db1/daily/files"]);
+    expect(host.lines("twindb-backup ls | grep -o 'db1/[a-z]*/files'")).toEqual([
+      "db1/hourly/files",
+      "db1/daily/files",
+    ]);
     expect(host.run("cat /mail.*").stdout).toBe("");
 
     host.lines(`mv /srv/data /srv/elsewhere; ${CRON} cron_at 00:34`);
@@ -178,13 +202,38 @@ describe.skipIf(skips("debian-12"))("cron", () => {
   });
 });
 
-describe("the units of systemd", () => {
-  test.skipIf(skips("debian-12"))("are in order, and are not enabled", async () => {
-    await using host = await CleanHost.start("debian-12", packages);
-    host.lines(INSTALL);
-    const units = host.lines("ls /usr/lib/systemd/system/twindb-backup*");
-    expect(units).toHaveLength(7);
+describe.skipIf(skips("debian-13"))("docs/installing.md", () => {
+  test("the package, timers, and removal", async () => {
+    await using host = await CleanHost.start("debian-13", packages);
+    const [install = "", init = ""] = blocksBelow("The package");
+    host.lines(install);
+    expect(host.lines(init)).toContainEqual(expect.stringMatching(/^source +ok +\/etc$/));
     expect(host.lines("find /etc/systemd -name '*twindb*'")).toEqual([]);
+    // No systemd runs there that could start them.
+    host.lines((blocksBelow("Timers instead of cron")[0] ?? "").replace(" --now", ""));
+    expect(host.lines("ls /etc/systemd/system/timers.target.wants | grep -c twindb-backup-")).toEqual(["5"]);
+    host.lines(blocksBelow("Removing")[0] ?? "");
+    expect(host.lines("ls /etc/twindb")).toEqual(["twindb-backup.cfg"]);
+  });
+
+  test("from the predecessor", async () => {
+    await using host = await CleanHost.start("debian-13", packages);
+    host.lines("dpkg --install /packages/old.deb");
+    expect(host.lines(blocksBelow("From the predecessor")[0] ?? "")).toContainEqual(
+      expect.stringMatching(/^config +ok +\/etc\/twindb\/twindb-backup.cfg$/),
+    );
+    host.lines("grep -q '@daily root' /etc/cron.d/twindb-backup");
+  });
+
+  test("other systems", async () => {
+    await using host = await CleanHost.start("debian-13", packages);
+    host.lines(blocksBelow("Other systems")[0] ?? "");
+    expect(
+      host.lines("twindb-backup init --dst /copies && twindb-backup backup daily && twindb-backup ls"),
+    ).toHaveLength(3);
+    host.lines(
+      "cd /opt/twindb-backup-4.0.0 && ls etc/logrotate cron.d/* systemd/system/*.timer share/man/man1/*.gz share/doc",
+    );
   });
 });
 
@@ -207,7 +256,7 @@ test("the same commit gives the same bytes, wherever and whenever the package is
     ]);
     for (const name of names) {
       const [one, other] = [packages, join(checkout, "again")].map((place) => readFileSync(join(place, name)));
-      expect(one?.equals(other ?? Buffer.alloc(0)), name).toBe(true);
+      expect(`${name} ${one?.equals(other ?? Buffer.alloc(0))}`).toBe(`${name} true`);
     }
   } finally {
     rmSync(checkout, { recursive: true, force: true });

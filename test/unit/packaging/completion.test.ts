@@ -1,4 +1,7 @@
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { flat, program } from "../../../packaging/commands.ts";
 import { bashCompletion, fishCompletion, zshCompletion } from "../../../packaging/completion.ts";
@@ -25,8 +28,10 @@ const inBash: Complete = (...words) => {
   return run("bash", `${bashCompletion(PROGRAM)}\n${rest}`, ["twindb-backup", ...words]);
 };
 
-/** With stand-ins for what only an interactive zsh has; they print what they would offer. */
+/** Found and loaded as zsh does it; with stand-ins for what only an interactive one has, which print what they would offer. */
 const inZsh: Complete = (...words) => {
+  const directory = mkdtempSync(join(tmpdir(), "twindb-zsh-"));
+  writeFileSync(join(directory, "_twindb-backup"), zshCompletion(PROGRAM));
   const stubs = `
 compdef() { :; }
 _describe() { local each; for each in "\${(@P)2}"; do print -r -- "\${\${each//\\\\:/@}%%:*}"; done }
@@ -34,8 +39,10 @@ compadd() { shift; print -rl -- "$@"; }
 _files() { print files; }
 _message() { :; }
 `;
-  const rest = `words=("$@"); CURRENT=$#; PREFIX="\${words[-1]}"; _twindb_backup`;
-  const all = run("zsh", `${stubs}${zshCompletion(PROGRAM)}\n${rest}`, ["twindb-backup", ...words]);
+  const load = `fpath=(${directory} $fpath); autoload -Uz _twindb-backup`;
+  const rest = `words=("$@"); CURRENT=$#; PREFIX="\${words[-1]}"; _twindb-backup`;
+  const all = run("zsh", `${stubs}${load}\n${rest}`, ["twindb-backup", ...words]);
+  rmSync(directory, { recursive: true });
   return all.filter((each) => each.startsWith(words.at(-1) ?? ""));
 };
 
@@ -52,7 +59,7 @@ describe.each([
 ] as const)("in %s", (shell, complete) => {
   describe.skipIf(!isInstalled(shell))("a word is completed", () => {
     test("to commands, after options too", () => {
-      const commands = PROGRAM.below.map(({ words }) => words[0]);
+      const commands = PROGRAM.below.map(({ words }) => words.join());
       expect(complete("").toSorted()).toEqual(commands.toSorted());
       expect(complete("--config", "backup", "res").toSorted()).toEqual(["restore", "resume"]);
       expect(complete("--debug", "restore", "").toSorted()).toEqual(["file", "mysql"]);

@@ -27,7 +27,8 @@ test("there is one page for each command, and it names each of its options and a
     for (const { usage, meaning } of [...entry.options, ...(entry.words.length > 0 ? entry.arguments : [])]) {
       expect(text).toContain(`.B ${roff(usage)}\n${roff(meaning)}\n`);
     }
-    for (const { words } of entry.below) expect(text).toContain(`.BR ${roff(["twindb-backup", ...words].join("-"))} (1)`);
+    for (const { words } of entry.below)
+      expect(text).toContain(`.BR ${roff(["twindb-backup", ...words].join("-"))} (1)`);
   }
 });
 
@@ -48,7 +49,7 @@ test("the page of the config has every section and key of the sample", () => {
   const keys = [...SAMPLE.matchAll(/^#?([a-z_0-9]+ = )/gm)].map(([, key = ""]) => key);
   expect(keys.length).toBeGreaterThan(60);
   for (const key of keys) expect(text).toContain(`.TP\n.B ${roff(key)}`);
-  expect(text).toContain('.B exclude_dirs = /home/lost+found \\(dq/home/build cache\\(dq\nDirectories below them');
+  expect(text).toContain(".B exclude_dirs = /home/lost+found \\(dq/home/build cache\\(dq\nDirectories below them");
 });
 
 describe.skipIf(spawnSync("man", ["--version"]).status !== 0)("man", () => {
