@@ -27,6 +27,8 @@ export default defineConfig([
     plugins: [plainBuiltins],
     // Loaded by few commands, and they look for files of their own beside them.
     external: ["ssh2", "mysql2"],
+    // The bundle names files as they lie below the project, wherever that is: the same commit gives the same bytes.
+    resolve: { symlinks: false },
     output: {
       dir: "dist",
       entryFileNames: ({ name }) => (name === "main" ? "main.js" : `parts/${name}.js`),

@@ -6,13 +6,14 @@
 # make demo     backs up real directories to a local destination, lists, verifies, restores and compares
 # make bench    paired timings against the shell pipelines
 # make build    leaves a runnable bin/twindb-backup
+# make package  leaves a .deb and a .tar.gz in dist/package
 # make golden   rewrites the golden files; read the diff
 
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 SHELL := /bin/bash
 SOURCES := $(shell find src -name '*.ts')
 
-.PHONY: check contract e2e test demo bench build golden servers format
+.PHONY: check contract e2e test demo bench build package golden servers format
 .DEFAULT_GOAL := check
 
 # Not npm ci: it refuses a lock file without the optional packages of platforms that were not available when it was written.
@@ -29,6 +30,9 @@ bin/twindb-backup: src/launcher.sh
 	install -m 0755 src/launcher.sh $@
 
 build: dist/main.js bin/twindb-backup
+
+package: build
+	bash packaging/build.sh
 
 format: node_modules/.installed
 	biome check --write --config-path=.biome.json

@@ -10,7 +10,7 @@ import { version } from "./version.ts";
 const DEFAULT_CONFIG = "/etc/twindb/twindb-backup.cfg";
 const NO_COMMAND_STATUS = 255;
 
-const EXIT_HELP = `
+export const EXIT_HELP = `
 Exit status: 0 done, 1 failed, 2 usage, 65 damaged data, 66 no such copy, 69 unreachable, 75 another run holds the lock,
 77 not permitted, 78 config, 128+n ended by signal n.`;
 
@@ -36,6 +36,11 @@ function build(args: readonly string[], start: (work: Work) => void): Command {
     .addHelpText("after", EXIT_HELP);
   for (const add of partsFor(args)) add(program, start);
   return program;
+}
+
+/** Every command with its options, for manual pages and completions. */
+export function commandTree(): Command {
+  return build([], () => {});
 }
 
 async function perform(work: Work, globals: Globals): Promise<number> {

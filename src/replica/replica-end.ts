@@ -14,7 +14,7 @@ import { type FarServer, openFarClient } from "./far-server.ts";
 import { NOTED } from "./noted.ts";
 import { logsElsewhere, type ReplicaFacts } from "./problems.ts";
 import { BEGIN, FORGET, GIVE, LOOK, PLACE, PUT_CONFIG, STAGING, START, STATE_PARENT, UNDO } from "./replica-scripts.ts";
-import { type SourceConfig, type SourceFacts } from "./source-end.ts";
+import type { SourceConfig, SourceFacts } from "./source-end.ts";
 
 type CallOptions = { readonly signal: AbortSignal };
 

@@ -40,8 +40,11 @@ mkdir -p /run/sshd
 here=$(dirname "$0")
 bash "$here/install-object-stores.sh" &
 object_stores=$!
+bash "$here/install-package-roots.sh" &
+package_roots=$!
 failed=()
 bash "$here/install-private-servers.sh" || failed+=("the servers of other releases")
 wait "$object_stores" || failed+=("the object stores")
+wait "$package_roots" || failed+=("the clean roots for the package")
 for what in "${failed[@]}"; do echo "Cannot install $what; their tests are skipped unless REQUIRE is set" >&2; done
 [ ${#failed[@]} -eq 0 ] || [ -z "${REQUIRE:-}" ]
