@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CleanHost, hasRelease, type Release } from "../support/clean-host.ts";
+import { Pages } from "../support/docs/pages.ts";
 import { writeOldPackage } from "../support/old-package.ts";
 
 const HOME = new URL("../../", import.meta.url).pathname;
@@ -20,14 +21,11 @@ function build(checkout: string, output: string, env: Readonly<Record<string, st
   });
 }
 
-const MANUAL = readFileSync(join(HOME, "docs/installing.md"), "utf8");
+const pages = new Pages(import.meta.url);
 
-/** The commands below a heading of docs/installing.md, one text per block; to be run beside the packages. */
-function blocksBelow(heading: string): string[] {
-  const section = MANUAL.split(/^## /m).find((each) => each.startsWith(`${heading}\n`)) ?? "";
-  const blocks = [...section.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, text = ""]) => text);
-  expect(`${heading}: ${blocks.length}`).not.toBe(`${heading}: 0`);
-  return blocks.map((text) => `set -e; cd /packages\n${text}`);
+/** The commands of a block of docs/installing.md, to be run beside the packages. */
+function block(name: string): string {
+  return `set -e; cd /packages\n${pages.take(`docs/installing.md: ${name}`)}`;
 }
 
 function skips(release: Release): boolean {
@@ -205,21 +203,22 @@ describe.skipIf(skips("debian-12"))("cron", () => {
 describe.skipIf(skips("debian-13"))("docs/installing.md", () => {
   test("the package, timers, and removal", async () => {
     await using host = await CleanHost.start("debian-13", packages);
-    const [install = "", init = ""] = blocksBelow("The package");
+    const install = block("The package 1");
+    expect(install).toContain(pages.take("README.md: Install 1"));
     host.lines(install);
-    expect(host.lines(init)).toContainEqual(expect.stringMatching(/^source +ok +\/etc$/));
+    expect(host.lines(block("The package 2"))).toContainEqual(expect.stringMatching(/^source +ok +\/etc$/));
     expect(host.lines("find /etc/systemd -name '*twindb*'")).toEqual([]);
     // No systemd runs there that could start them.
-    host.lines((blocksBelow("Timers instead of cron")[0] ?? "").replace(" --now", ""));
+    host.lines(block("Timers instead of cron 1").replace(" --now", ""));
     expect(host.lines("ls /etc/systemd/system/timers.target.wants | grep -c twindb-backup-")).toEqual(["5"]);
-    host.lines(blocksBelow("Removing")[0] ?? "");
+    host.lines(block("Removing 1"));
     expect(host.lines("ls /etc/twindb")).toEqual(["twindb-backup.cfg"]);
   });
 
   test("from the predecessor", async () => {
     await using host = await CleanHost.start("debian-13", packages);
     host.lines("dpkg --install /packages/old.deb");
-    expect(host.lines(blocksBelow("From the predecessor")[0] ?? "")).toContainEqual(
+    expect(host.lines(block("From the predecessor 1"))).toContainEqual(
       expect.stringMatching(/^config +ok +\/etc\/twindb\/twindb-backup.cfg$/),
     );
     host.lines("grep -q '@daily root' /etc/cron.d/twindb-backup");
@@ -227,7 +226,7 @@ describe.skipIf(skips("debian-13"))("docs/installing.md", () => {
 
   test("other systems", async () => {
     await using host = await CleanHost.start("debian-13", packages);
-    host.lines(blocksBelow("Other systems")[0] ?? "");
+    host.lines(block("Other systems 1"));
     expect(
       host.lines("twindb-backup init --dst /copies && twindb-backup backup daily && twindb-backup ls"),
     ).toHaveLength(3);
@@ -236,6 +235,10 @@ describe.skipIf(skips("debian-13"))("docs/installing.md", () => {
     );
   });
 });
+
+test.skipIf(skips("debian-13"))("each block that is named for this test was run", () =>
+  expect(pages.left()).toEqual([]),
+);
 
 test("the same commit gives the same bytes, wherever and whenever the package is made", () => {
   const checkout = mkdtempSync(join(tmpdir(), "twindb-elsewhere-"));

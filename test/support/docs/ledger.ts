@@ -109,6 +109,13 @@ export const LEDGER: Readonly<Record<string, readonly string[]>> = {
     "docs/object-storage.md: Google Cloud Storage 3",
   ],
   "test/unit/export/documented.test.ts": ["docs/monitoring.md: Webhook 2"],
-  // Replaced together with the installation.
-  "test/demo.sh": ["README.md: Install 1"],
+  "test/e2e/package.test.ts": [
+    "README.md: Install 1",
+    "docs/installing.md: The package 1",
+    "docs/installing.md: The package 2",
+    "docs/installing.md: From the predecessor 1",
+    "docs/installing.md: Timers instead of cron 1",
+    "docs/installing.md: Removing 1",
+    "docs/installing.md: Other systems 1",
+  ],
 };
