@@ -27,6 +27,7 @@ weekly_copies = 4
 monthly_copies = 12
 yearly_copies = 3
 `;
+const PATIENT = { timeout: 30_000 };
 const ROWS = "SELECT GROUP_CONCAT(id ORDER BY id) FROM shop.orders";
 
 /** The place of a copy in the binary log, as mariadb-backup wrote it down beside the data. */
@@ -182,7 +183,7 @@ describe.runIf(hasHosts() && hasMariadb())("a host with MariaDB", () => {
     const follow = pages.take("docs/restore.md: A replica 2").replace("0-1-1234", place).replace("'…'", "'secret'");
     expect(follow).toContain(`gtid_slave_pos='${place}'`);
     await quietly(db2, follow);
-    await expect.poll(() => db2.sql(ROWS)).toBe("1,2,3,5");
+    await expect.poll(() => db2.sql(ROWS), PATIENT).toBe("1,2,3,5");
     expect(await quietly(db2, "mariadb --execute='SHOW SLAVE STATUS\\G'")).toMatch(
       /Slave_IO_Running: Yes\n.*Slave_SQL_Running: Yes\n/,
     );
@@ -192,7 +193,7 @@ describe.runIf(hasHosts() && hasMariadb())("a host with MariaDB", () => {
       "GRANT BINLOG ADMIN ON *.* TO backup@localhost; CREATE USER backup@'127.0.0.1' IDENTIFIED BY 'a long password'",
     );
     await expect
-      .poll(() => db2.sql("SELECT COUNT(*) FROM mysql.user WHERE host='127.0.0.1' AND user='backup'"))
+      .poll(() => db2.sql("SELECT COUNT(*) FROM mysql.user WHERE host='127.0.0.1' AND user='backup'"), PATIENT)
       .toBe("1");
     const purge = pages.take("docs/operations.md: Make room on the server: `binlog purge` 1");
     expect((await quietly(db1, purge)).match(/^nothing to purge\nkept: .* ended less than 1 d ago$/gm)).toHaveLength(1);
@@ -212,7 +213,7 @@ describe.runIf(hasHosts() && hasMariadb())("a host with MariaDB", () => {
     await db1.sql("GRANT REPLICATION SLAVE ON *.* TO backup@localhost");
     db1.write(CONFIG, withLines(readFileSync(db1.path(CONFIG), "utf8"), "source", ["hostname = streamed"]));
     await quietly(db1, `cd /opt/twindb-backup\n${pages.take("README.md: The server 3")}`);
-    await expect.poll(() => quietly(db1, "twindb-backup check"), { timeout: 10_000 }).toMatch(/^binlog stream +ok/m);
+    await expect.poll(() => quietly(db1, "twindb-backup check"), PATIENT).toMatch(/^binlog stream +ok/m);
     await db1.sh("kill $(pgrep -f 'binlog stream' | head -1)");
   });
 });

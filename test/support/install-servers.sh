@@ -5,7 +5,7 @@ set -euo pipefail
 declare -A packages=(
   [tar]=tar [gzip]=gzip [pigz]=pigz [bzip2]=bzip2 [lbzip2]=lbzip2 [zstd]=zstd [xz]=xz-utils [lz4]=lz4
   [gpg]=gnupg [ssh]=openssh-client [/usr/sbin/sshd]=openssh-server [setfacl]=acl [setfattr]=attr [strace]=strace
-  [mkfifo]=coreutils [mount]=mount [cron]=cron [faketime]=faketime
+  [mkfifo]=coreutils [mount]=mount [cron]=cron [faketime]=faketime [systemd-analyze]=systemd
   [python3]=python3 [pip3]=python3-pip [mariadbd]=mariadb-server [mariadb-backup]=mariadb-backup [/usr/lib/galera/libgalera_smm.so]=galera-4
 )
 
