@@ -201,12 +201,12 @@ function recovering(product: ReplayVendor): void {
       const last = commits.findLast(({ acknowledged }) => acknowledged < second * 1000)?.id ?? 0;
       return { at: formatMoment(second * 1e6), last };
     }
-    const found = commits.filter(({ sent, acknowledged }, index) => {
-      const next = commits[index + 1]?.sent ?? Number.POSITIVE_INFINITY;
-      return sent > from && acknowledged < to && next - acknowledged >= 3;
+    const gaps = commits.flatMap(({ id, sent, acknowledged }, index) => {
+      const gap = (commits[index + 1]?.sent ?? 0) - acknowledged;
+      return sent > from && acknowledged < to && gap >= 3 ? [{ last: id, behind: acknowledged + 1, gap: gap - 2 }] : [];
     });
-    const { id, acknowledged } = anyOf(found);
-    return { at: formatMoment((acknowledged + 1) * 1000 + 500), last: id };
+    const { last, behind, gap } = anyOf(gaps);
+    return { at: formatMoment(Math.floor((behind + Math.random() * gap) * 1000)), last };
   }
 
   function momentIn(index: number): Moment {
