@@ -1,8 +1,9 @@
 import { beforeEach, expect, test } from "vitest";
+import { forebearsOf } from "../../../src/cli/forebears.ts";
 import { parseGtidState } from "../../../src/domain/binlog.ts";
 import type { BinlogCopy, MysqlCopy } from "../../../src/domain/copy.ts";
 import { BackupError } from "../../../src/domain/errors.ts";
-import { toKey } from "../../../src/domain/key.ts";
+import { type Key, toKey } from "../../../src/domain/key.ts";
 import { withTakeover } from "../../../src/domain/takeover.ts";
 import { expireHostBinlogs, type Forebears } from "../../../src/job/expire-binlogs.ts";
 import { listCopies } from "../../../src/job/list.ts";
@@ -41,11 +42,15 @@ function log(number: number, host: string, serverId: number): BinlogCopy {
   };
 }
 
-async function archive(host: string, copies: readonly BinlogCopy[]): Promise<void> {
+async function store(key: Key): Promise<void> {
   async function* content() {
     yield new Uint8Array(10);
   }
-  for (const { key } of copies) await destination.put(key, content(), { signal });
+  await destination.put(key, content(), { signal });
+}
+
+async function archive(host: string, copies: readonly BinlogCopy[]): Promise<void> {
+  for (const { key } of copies) await store(key);
   await new StatusStore(destination, { host, media: "binlog" }).update(() => ({ copies: [...copies] }), { signal });
 }
 
@@ -103,4 +108,16 @@ test("expireHostBinlogs() leaves what copies of the old primary need, and everyt
   expect(warnings.join()).toContain("no binary log is removed");
   expect(await expire(() => Promise.resolve({ copies: [COPY], logs, doubtful: false }))).toEqual(["3", "4"]);
   expect(await expire(() => Promise.resolve({ copies: [], logs, doubtful: false }))).toEqual(["4"]);
+});
+
+test("forebearsOf() finds the hosts that a server took over from, so that what their copies need stays", async () => {
+  await store(COPY.key);
+  await new StatusStore(destination, { host: "db7", media: "mysql" }).update(() => ({ copies: [COPY] }), { signal });
+  await archive("db5", [{ ...log(1, "db5", 5), key: toKey("db5/binlog/mysql-bin.000001.gz") }]);
+  const found = await forebearsOf(destination, "db8", { signal });
+  expect(found.copies.map(({ key }) => key)).toEqual([COPY.key]);
+  expect(found).toMatchObject({ logs: OLD.map(({ key }) => ({ key })), doubtful: false });
+  expect(await expire(() => forebearsOf(destination, "db8", { signal }))).toEqual(["3", "4"]);
+  await destination.remove(toKey("db7/status"), { signal });
+  expect(await forebearsOf(destination, "db8", { signal })).toMatchObject({ doubtful: true });
 });
