@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Sandbox } from "../support/cli.ts";
+import { Pages } from "../support/docs/pages.ts";
 import type { Database } from "../support/servers/database.ts";
 import { hasMariadb } from "../support/servers/mariadb.ts";
 import { hasMysql, MYSQL_BIN } from "../support/servers/mysql.ts";
@@ -18,6 +19,8 @@ import {
 } from "../support/steady-writer.ts";
 
 const PROGRAM = new URL("../../bin/twindb-backup", import.meta.url).pathname;
+
+const pages = new Pages(import.meta.url);
 
 /** What is in a spool is at most so much behind the server, on a machine that has much to do. */
 const LAG_MS = 2000;
@@ -38,8 +41,8 @@ function finishing(product: ReplayVendor): void {
   let said: string;
 
   const spool = () => sandbox.path("spool");
-  const finish = (...more: readonly string[]) =>
-    sandbox.run(["binlog", "stream", "--finish", "--lock-file", sandbox.lock, ...more]);
+  const [, ...documented] = pages.take("docs/binlog.md: After the loss of the server 1").trim().split(" ");
+  const finish = (...more: readonly string[]) => sandbox.run([...documented, "--lock-file", sandbox.lock, ...more]);
 
   beforeEach(async () => {
     server = await product.start({ lines: ["event_scheduler=OFF"] });

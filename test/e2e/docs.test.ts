@@ -33,7 +33,6 @@ describe("the ledger of blocks", () => {
 
   test("names tests that read the blocks", () => {
     for (const [test, ids] of Object.entries(LEDGER)) {
-      if (test === "test/demo.sh") continue;
       const text = readProject(test);
       const named = text.includes("new Pages(") ? ids : ids.map((id) => id.split(":")[0] ?? "");
       expect(named.filter((each) => !text.includes(each))).toEqual([]);

@@ -24,8 +24,8 @@ function build(checkout: string, output: string, env: Readonly<Record<string, st
 const pages = new Pages(import.meta.url);
 
 /** The commands of a block of docs/installing.md, to be run beside the packages. */
-function block(name: string): string {
-  return `set -e; cd /packages\n${pages.take(`docs/installing.md: ${name}`)}`;
+function block(id: string): string {
+  return `set -e; cd /packages\n${pages.take(id)}`;
 }
 
 function skips(release: Release): boolean {
@@ -203,22 +203,24 @@ describe.skipIf(skips("debian-12"))("cron", () => {
 describe.skipIf(skips("debian-13"))("docs/installing.md", () => {
   test("the package, timers, and removal", async () => {
     await using host = await CleanHost.start("debian-13", packages);
-    const install = block("The package 1");
+    const install = block("docs/installing.md: The package 1");
     expect(install).toContain(pages.take("README.md: Install 1"));
     host.lines(install);
-    expect(host.lines(block("The package 2"))).toContainEqual(expect.stringMatching(/^source +ok +\/etc$/));
+    expect(host.lines(block("docs/installing.md: The package 2"))).toContainEqual(
+      expect.stringMatching(/^source +ok +\/etc$/),
+    );
     expect(host.lines("find /etc/systemd -name '*twindb*'")).toEqual([]);
     // No systemd runs there that could start them.
-    host.lines(block("Timers instead of cron 1").replace(" --now", ""));
+    host.lines(block("docs/installing.md: Timers instead of cron 1").replace(" --now", ""));
     expect(host.lines("ls /etc/systemd/system/timers.target.wants | grep -c twindb-backup-")).toEqual(["5"]);
-    host.lines(block("Removing 1"));
+    host.lines(block("docs/installing.md: Removing 1"));
     expect(host.lines("ls /etc/twindb")).toEqual(["twindb-backup.cfg"]);
   });
 
   test("from the predecessor", async () => {
     await using host = await CleanHost.start("debian-13", packages);
     host.lines("dpkg --install /packages/old.deb");
-    expect(host.lines(block("From the predecessor 1"))).toContainEqual(
+    expect(host.lines(block("docs/installing.md: From the predecessor 1"))).toContainEqual(
       expect.stringMatching(/^config +ok +\/etc\/twindb\/twindb-backup.cfg$/),
     );
     host.lines("grep -q '@daily root' /etc/cron.d/twindb-backup");
@@ -226,7 +228,7 @@ describe.skipIf(skips("debian-13"))("docs/installing.md", () => {
 
   test("other systems", async () => {
     await using host = await CleanHost.start("debian-13", packages);
-    host.lines(block("Other systems 1"));
+    host.lines(block("docs/installing.md: Other systems 1"));
     expect(
       host.lines("twindb-backup init --dst /copies && twindb-backup backup daily && twindb-backup ls"),
     ).toHaveLength(3);

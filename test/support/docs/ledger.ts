@@ -109,6 +109,7 @@ export const LEDGER: Readonly<Record<string, readonly string[]>> = {
     "docs/object-storage.md: Google Cloud Storage 3",
   ],
   "test/unit/export/documented.test.ts": ["docs/monitoring.md: Webhook 2"],
+  "test/e2e/binlog-finish.test.ts": ["docs/binlog.md: After the loss of the server 1"],
   "test/e2e/package.test.ts": [
     "README.md: Install 1",
     "docs/installing.md: The package 1",
