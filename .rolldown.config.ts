@@ -20,6 +20,17 @@ const plainBuiltins = {
       ),
 };
 
+const COMMON = RegExp(
+  [
+    "/src/cli/(context|copy-row|duration|exit-status|explain|find-copies|interruption|paused|table|windows)",
+    "/src/destination/(abortable|attempts|destination|lock-record|open|pause|read-only|retrying)",
+    "/src/job/(list|pause)",
+    "/src/lib/(bytes|directories|process-identity|replace-file|system-error|unbatched)",
+  ]
+    .map((module) => `${module}\\.ts$`)
+    .join("|"),
+);
+
 export default defineConfig([
   {
     input: { main: "src/main.ts", "reader-thread": "src/lib/reader-thread.ts" },
@@ -36,8 +47,11 @@ export default defineConfig([
       cleanDir: true,
       comments: false,
       codeSplitting: {
-        // What nearly every command needs is one file: reading many costs more than reading what is not needed.
-        groups: [{ name: "shared", test: /\/src\/(domain|config|status)\//, minShareCount: 4 }],
+        // What nearly every command needs is two files: reading many costs more than reading what is not needed.
+        groups: [
+          { name: "shared", test: /\/src\/(domain|config|status)\//, minShareCount: 4 },
+          { name: "common", test: COMMON, minShareCount: 2 },
+        ],
       },
     },
   },

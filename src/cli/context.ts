@@ -1,6 +1,9 @@
 import { loadConfig, secretsOf } from "../config/config.ts";
 import type { Config } from "../config/options.ts";
 import type { Destination } from "../destination/destination.ts";
+import { openDestination as open } from "../destination/open.ts";
+import { readOnly } from "../destination/read-only.ts";
+import { retrying } from "../destination/retrying.ts";
 import type { Media } from "../domain/copy.ts";
 import type { Shelf } from "../job/shelf.ts";
 import type { Log } from "../lib/log.ts";
@@ -50,12 +53,8 @@ export async function openDestination(
   { destination: options }: Config,
   { isReadOnly = false, log }: OpenOptions = {},
 ): Promise<Destination> {
-  const [{ openDestination: open }, { retrying }] = await Promise.all([
-    import("../destination/open.ts"),
-    import("../destination/retrying.ts"),
-  ]);
   const destination = retrying(await open(options, log));
-  return isReadOnly ? (await import("../destination/read-only.ts")).readOnly(destination) : destination;
+  return isReadOnly ? readOnly(destination) : destination;
 }
 
 /** Where the copies of one media of a host are. */

@@ -8,6 +8,9 @@ export const STAMP_PATTERN = String.raw`\d{4}-\d{2}-\d{2}_\d{2}_\d{2}_\d{2}`;
 
 const WHOLE_STAMP = new RegExp(`^${STAMP_PATTERN}$`);
 
+/** What the digits "00" come to. */
+const TWO_ZEROS = 48 * 11;
+
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 type Fields = readonly [year: number, month: number, day: number, hour: number, minute: number, second: number];
@@ -19,8 +22,8 @@ function join([year, ...rest]: Fields): Stamp {
 
 function split(stamp: Stamp): Fields | undefined {
   if (!WHOLE_STAMP.test(stamp)) return undefined;
-  const part = (from: number, to: number) => Number(stamp.slice(from, to));
-  return [part(0, 4), part(5, 7), part(8, 10), part(11, 13), part(14, 16), part(17, 19)];
+  const two = (at: number) => stamp.charCodeAt(at) * 10 + stamp.charCodeAt(at + 1) - TWO_ZEROS;
+  return [two(0) * 100 + two(2), two(5), two(8), two(11), two(14), two(17)];
 }
 
 function utcStamp(date: Date): Stamp {
