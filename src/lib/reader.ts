@@ -1,6 +1,5 @@
 import { closeSync, constants, openSync, writeSync } from "node:fs";
 import { Worker } from "node:worker_threads";
-import type { Pipe } from "./pipe.ts";
 
 /** Size of a chunk: large enough that hashing and writing it costs more than handing it over. */
 export const SLOT_BYTES = 1024 * 1024;
@@ -16,8 +15,11 @@ export type Shared = { readonly fd: number; readonly control: SharedArrayBuffer;
 
 const THREAD = new URL(import.meta.url.endsWith(".ts") ? "./reader-thread.ts" : "./reader-thread.js", import.meta.url);
 
+/** The read end of a pipe. */
+type ReadEnd = { end(name: "read"): number; close(name: "read"): void };
+
 /** Wake a thread that blocks in a read of the pipe, by giving it a byte to read. */
-function wake(pipe: Pipe): void {
+function wake(pipe: ReadEnd): void {
   const fd = openSync(`/proc/self/fd/${pipe.end("read")}`, constants.O_WRONLY | constants.O_NONBLOCK);
   try {
     writeSync(fd, "\0");
@@ -42,7 +44,7 @@ class Reader {
   #leaving = false;
   #notify: () => void = () => {};
 
-  constructor(pipe: Pipe) {
+  constructor(pipe: ReadEnd) {
     const control = new SharedArrayBuffer(8);
     this.#counters = new Int32Array(control);
     const workerData: Shared = { fd: pipe.end("read"), control, slots: this.#slots };
@@ -88,7 +90,7 @@ class Reader {
   }
 
   /** End the thread, wherever it is. */
-  async stop(pipe: Pipe): Promise<void> {
+  async stop(pipe: ReadEnd): Promise<void> {
     Atomics.store(this.#counters, CONTROL.stop, 1);
     Atomics.notify(this.#counters, CONTROL.released);
     if (!this.#ended && !this.#leaving) wake(pipe);
@@ -106,7 +108,7 @@ class Reader {
  * The bytes of a pipe in chunks of 1 MiB, read ahead by a thread. Each chunk is valid until the next pull.
  * Ends when the last writer has closed the pipe, which says nothing about the writer's success.
  */
-export async function* readPipe(pipe: Pipe, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
+export async function* readPipe(pipe: ReadEnd, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
   const reader = new Reader(pipe);
   const onAbort = () => reader.fail(signal.reason);
   signal.addEventListener("abort", onAbort, { once: true });

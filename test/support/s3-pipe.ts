@@ -2,11 +2,10 @@
  * Stores standard input as one object, or writes an object to standard output:
  * `s3-pipe.ts put|get KEY`, with the options of the bucket as JSON in S3_PIPE.
  */
-import { fstatSync, openSync, readFileSync, write } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync, write } from "node:fs";
 import { promisify } from "node:util";
 import { openS3 } from "../../src/destination/s3.ts";
 import { toKey } from "../../src/domain/key.ts";
-import { Pipe } from "../../src/lib/pipe.ts";
 import { readPipe } from "../../src/lib/reader.ts";
 import { s3Options } from "./s3-options.ts";
 import type { Keys } from "./servers/s3-server.ts";
@@ -29,10 +28,8 @@ async function* input(): AsyncGenerator<Uint8Array, void> {
     yield* process.stdin as AsyncIterable<Uint8Array>;
     return;
   }
-  const pipe = new Pipe("/proc/self/fd/0");
-  pipe.close("write");
-  pipe.close("witness");
-  yield* readPipe(pipe, signal);
+  const fd = openSync("/proc/self/fd/0", "r");
+  yield* readPipe({ end: () => fd, close: () => closeSync(fd) }, signal);
 }
 
 async function output(chunk: Uint8Array): Promise<void> {
