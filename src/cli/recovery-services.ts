@@ -33,7 +33,7 @@ export function replayServices({
 }: Services): Pick<MysqlRecovery, "openLog" | "openServer"> {
   return {
     openLog: storedParts({ config, destination, preferKept: false, signal }),
-    openServer: ({ vendor, serverVersion = "" }, directory, held) =>
-      openReplayServer({ directory, vendor, serverVersion, held, memoryBytes, signal }),
+    openServer: ({ vendor, serverVersion = "" }, directory, options) =>
+      openReplayServer({ ...options, directory, vendor, serverVersion, memoryBytes, signal }),
   };
 }

@@ -58,6 +58,8 @@ export type BinlogFacts = {
   readonly logged?: string;
   /** Of MariaDB, the last transaction of each domain and server that was logged before this log, in the same form: `0-1:40,0-2:45`. */
   readonly previousLogged?: string;
+  /** Of MariaDB, whether it holds files for statements to load. Absent where nobody has looked. */
+  readonly loadsFiles?: boolean;
 };
 
 /** The number in the name of a binary log: `mysql-bin.000012` → 12. Names compare by it, for 1000000 follows 999999. */

@@ -24,12 +24,19 @@ import {
 } from "./restore-mysql.ts";
 import type { PartReading } from "./unpack-part.ts";
 
+/** What a server is to be started for, on restored data. */
+type ReplayOptions = {
+  /** GTIDs of the copy, as recorded. */
+  readonly held: string | undefined;
+  /** Whether a log may hold files for statements to load. */
+  readonly loadsFiles: boolean;
+};
+
 /** What a recovery works with. */
 export type MysqlRecovery = Omit<MysqlRestore, "plan"> & {
   readonly plan: RecoveryPlan;
   readonly openLog: (copy: BinlogCopy) => Promise<PartReading>;
-  /** Start a server on restored data. @param held GTIDs of the copy, as recorded. */
-  readonly openServer: (copy: MysqlCopy, directory: string, held: string | undefined) => Promise<ReplayServer>;
+  readonly openServer: (copy: MysqlCopy, directory: string, options: ReplayOptions) => Promise<ReplayServer>;
 };
 
 /** Where a replay ended. */
@@ -128,13 +135,15 @@ async function replayLogs(stage: RecoveryStage, recovery: MysqlRecovery, warning
 
 /** A server on the data; on a new restore of it where what an earlier run left turns out not to be whole transactions. */
 async function openServer(stage: RecoveryStage, recovery: MysqlRecovery): Promise<ReplayServer> {
-  const { copy } = recovery.plan.base;
-  const server = await recovery.openServer(copy, stage.data, stage.journal?.held ?? copy.gtid);
+  const { base, logs } = recovery.plan;
+  const { copy } = base;
+  const loadsFiles = logs.some(({ log }) => log?.loadsFiles !== false);
+  const server = await recovery.openServer(copy, stage.data, { held: stage.journal?.held ?? copy.gtid, loadsFiles });
   if (stage.journal === undefined || server.isResumable) return server;
   await server[Symbol.asyncDispose]();
   await stage.discard();
   await bringBase(stage, recovery);
-  return recovery.openServer(copy, stage.data, copy.gtid);
+  return recovery.openServer(copy, stage.data, { held: copy.gtid, loadsFiles });
 }
 
 /** Leading logs of which all transactions are in the data already; the last one tells where to stop, so it is read always. */

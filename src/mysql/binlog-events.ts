@@ -13,7 +13,7 @@ import {
   readGtidList,
   readPreviousGtids,
 } from "./binlog-bodies.ts";
-import { endWith, isAboutLog, isEncryption, isOfHead, keptOf, mismatch } from "./binlog-kinds.ts";
+import { endWith, isAboutLog, isEncryption, isOfHead, isOfLoad, keptOf, mismatch } from "./binlog-kinds.ts";
 import { type BinlogEvent, Transactions } from "./binlog-transactions.ts";
 
 /** A complete transaction of a log; DDL is one as well. */
@@ -109,6 +109,7 @@ export class BinlogScanner {
   #inUse = false;
   #previousGtid: string | undefined;
   #previousLogged: string | undefined;
+  #loadsFiles = false;
   #firstOffset = 0;
   #end: BinlogEnd = "open";
   #damage: BinlogDamage | undefined;
@@ -164,6 +165,7 @@ export class BinlogScanner {
         previousGtid: this.#previousGtid,
         ...(logged !== undefined && { logged }),
         ...(this.#previousLogged !== undefined && { previousLogged: this.#previousLogged }),
+        ...(format.flavour === "mariadb" && { loadsFiles: this.#loadsFiles }),
       },
       createdAt: new Date(this.#createdAt * 1000),
       serverVersion: format.serverVersion,
@@ -350,6 +352,7 @@ export class BinlogScanner {
     if (isOfHead(event.type)) this.#head.update(bytes);
     if (event.type === EVENT.previousGtids) this.#previousGtid = readPreviousGtids(event.body);
     if (event.type === EVENT.mariadbGtidList) this.#takeGtidList(readGtidList(event.body));
+    if (isOfLoad(event.type)) this.#loadsFiles = true;
     if (isAboutLog(event.type) && !this.#transactions.isBegun) this.#firstOffset = event.end;
     this.#end = endWith(event.type);
     this.#transactions.take(event);

@@ -2,6 +2,8 @@ import { crc32 } from "node:zlib";
 import type { BinlogEnd } from "../domain/binlog.ts";
 import { EVENT, type LogFormat } from "./binlog-bodies.ts";
 
+const LOADS = new Set<number>([EVENT.createFile, EVENT.appendBlock, EVENT.newLoad, EVENT.beginLoad, EVENT.executeLoad]);
+
 const IGNORABLE = 0x80;
 
 /** Longest event that is kept whole: GTIDs of many servers. */
@@ -64,4 +66,9 @@ export function isAboutLog(type: number): boolean {
 /** How a log ends whose last event this is. */
 export function endWith(type: number): BinlogEnd {
   return LAST.get(type) ?? "open";
+}
+
+/** Whether an event is a part of a LOAD DATA that was logged as a statement: its file, a block of that, or the statement. */
+export function isOfLoad(type: number): boolean {
+  return LOADS.has(type);
 }

@@ -30,13 +30,15 @@ export type ReplayServerRequest = {
   readonly binary?: string | undefined;
   /** GTIDs of the copy, as recorded. */
   readonly held: string | undefined;
+  /** See `ReplayRequest`. */
+  readonly loadsFiles: boolean;
   readonly memoryBytes: number;
   readonly signal: AbortSignal;
 };
 
 /** Start a server on restored data, and a session that replays on it. @throws {BackupError} as `startPrivateServer()`. */
 export async function openReplayServer(request: ReplayServerRequest): Promise<ReplayServer> {
-  const { vendor, held, memoryBytes, binary, signal, ...data } = request;
+  const { vendor, held, loadsFiles, memoryBytes, binary, signal, ...data } = request;
   await using stack = new AsyncDisposableStack();
   const writing = { memoryBytes };
   const server = stack.use(
@@ -47,7 +49,7 @@ export async function openReplayServer(request: ReplayServerRequest): Promise<Re
     const client = stack.use(await openClient({ socket, defaultsFile }, { signal }));
     const executed = vendor === "mariadb" ? undefined : await takeUpGtids(client, held);
     const isResumable = vendor !== "mariadb" && executed !== "" && (await isTransactional(client));
-    const replay = stack.use(await Replay.open({ server, vendor, signal }));
+    const replay = stack.use(await Replay.open({ server, vendor, loadsFiles, signal }));
     return new OwnReplayServer({ server, client, replay, vendor, executed, isResumable, resources: stack.move() });
   } catch (error) {
     signal.throwIfAborted();

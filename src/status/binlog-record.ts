@@ -26,12 +26,18 @@ function readLog(fields: Fields | undefined): BinlogFacts | undefined {
     lastCommitAt: readMilliseconds(fields, "last_commit_ms"),
     previousGtid: fields.text("previous_gtid"),
     ...readLogged(fields),
+    ...readLoads(fields),
   };
 }
 
 function readLogged(fields: Fields): Pick<BinlogFacts, "logged" | "previousLogged"> {
   const [logged, previousLogged] = [fields.text("logged"), fields.text("previous_logged")];
   return { ...(logged !== undefined && { logged }), ...(previousLogged !== undefined && { previousLogged }) };
+}
+
+function readLoads(fields: Fields): Pick<BinlogFacts, "loadsFiles"> {
+  const loadsFiles = fields.flag("loads_files");
+  return loadsFiles === undefined ? {} : { loadsFiles };
 }
 
 function readMilliseconds(fields: Fields, name: string): Date | undefined {
@@ -56,6 +62,7 @@ function writeLog(log: BinlogFacts): JsonObject {
     previous_gtid: log.previousGtid,
     logged: log.logged,
     previous_logged: log.previousLogged,
+    loads_files: log.loadsFiles,
   });
 }
 

@@ -10,6 +10,8 @@ const request = {
   vendor: "mariadb",
   serverVersion,
   held: undefined,
+  // As their records say of nearly all logs.
+  loadsFiles: false,
   memoryBytes: 128 << 20,
   signal,
 } as const;

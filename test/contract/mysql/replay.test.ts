@@ -1,9 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { copyFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, createReadStream, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { crc32 } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { scanBinlog } from "../../../src/mysql/binlog-events.ts";
 import { openReplayServer, type ReplayServer } from "../../../src/mysql/replay-server.ts";
 import type { Database } from "../../support/servers/database.ts";
 import { checksums } from "../../support/servers/load.ts";
@@ -53,10 +54,19 @@ const OWN: Readonly<Record<string, readonly string[]>> = {
 
 function open(
   { vendor, binary }: ReplayVendor,
-  { version, held }: ReplaySource,
+  { version, held, loadsFiles = true }: ReplaySource & { readonly loadsFiles?: boolean },
   directory: string,
 ): Promise<ReplayServer> {
-  const request = { directory, vendor, binary, held, serverVersion: version, memoryBytes: 64 << 20, signal };
+  const request = {
+    directory,
+    vendor,
+    binary,
+    held,
+    serverVersion: version,
+    loadsFiles,
+    memoryBytes: 64 << 20,
+    signal,
+  };
   return openReplayServer(request);
 }
 
@@ -193,9 +203,16 @@ function replaying(product: ReplayVendor): void {
     const controller = new AbortController();
     const directory = source.base();
     const { vendor, binary } = product;
-    const { version, held } = source;
-    const memoryBytes = 64 << 20;
-    const request = { directory, vendor, binary, held, serverVersion: version, memoryBytes, signal: controller.signal };
+    const request = {
+      directory,
+      vendor,
+      binary,
+      held: source.held,
+      serverVersion: source.version,
+      memoryBytes: 64 << 20,
+      loadsFiles: false,
+      signal: controller.signal,
+    };
     {
       await using server = await openReplayServer(request);
       const reason = new Error("enough");
@@ -225,16 +242,22 @@ function replaying(product: ReplayVendor): void {
     return copy;
   }
 
+  test.runIf(product.vendor === "mariadb")("a log says whether statements in it load files", async () => {
+    const scans = await Promise.all(logs.map((log) => scanBinlog(createReadStream(log), log)));
+    expect(scans.map(({ log }) => log.loadsFiles)).toEqual(logs.map((_, index) => index === logs.length - 1));
+  });
+
   test("gives away no file of this host to a log that asks for one", async () => {
     const secret = join(source.root, "secret.txt");
     writeFileSync(secret, "900\tsecret-word\n");
     const statement = `INSERT INTO t VALUES (900, '${"x".repeat(secret.length + 40)}')`;
     const log = await forged(statement, `LOAD DATA LOCAL INFILE '${secret}' INTO TABLE t`);
     const directory = source.base();
-    {
-      await using server = await open(product, source, directory);
-      const words = product.vendor === "mariadb" ? `would load the file "${secret}"` : "rejected";
-      await expect(applyAll(server, [log])).rejects.toThrow(words);
+    const isMariadb = product.vendor === "mariadb";
+    for (const loadsFiles of isMariadb ? [true, false] : [true]) {
+      await using server = await open(product, { ...source, loadsFiles }, directory);
+      const words = loadsFiles ? `would load the file "${secret}"` : /local infile/;
+      await expect(applyAll(server, [log])).rejects.toThrow(isMariadb ? words : "rejected");
     }
     await inspect(directory, async ({ sql }) => {
       expect(await sql("SELECT COUNT(*) FROM base.t WHERE id = 900")).toBe("0");
