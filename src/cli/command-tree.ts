@@ -79,7 +79,7 @@ const addRestore: Add = (program, start) => {
   group
     .command("file")
     .description("restore a copy of a directory; a COPY is anything ls printed")
-    .argument("<copy>")
+    .argument("<copy>", "what ls printed, or latest: the newest, where this host has copies of one directory only")
     .option("--dst <dir>", "empty or new directory to restore into", ".")
     .option("--path <path>", "only this file or directory of the copy; may be given again", collect)
     .action((copy: string, options: { dst: string; path?: string[] }) => {

@@ -113,6 +113,26 @@ describe("verify file", () => {
 });
 
 describe("restore file", () => {
+  test("takes the latest sound copy of one directory, and does not choose between directories", async () => {
+    configure({ source: { backup_dirs: `${source} ${sandbox.directory("other")}` } });
+    await backup();
+    const refused = await sandbox.run(["restore", "file", "latest", "--dst", sandbox.path("target")]);
+    expect(refused).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('Cannot choose "latest"') });
+    const [first, ...others] = await copiesOf(sandbox);
+    expect(others).toHaveLength(1);
+    for (const copy of [first, ...others]) expect(refused.stderr).toContain(copy?.key);
+    for (const { key } of others) await sandbox.run(["mark", key, "--broken", "--reason", "a test"]);
+    expect(await sandbox.run(["restore", "file", "latest", "--dst", sandbox.path("target")])).toMatchObject({
+      exitCode: 0,
+      stderr: "",
+    });
+    await sandbox.run(["mark", first?.key ?? "", "--broken", "--reason", "a test"]);
+    expect(await sandbox.run(["restore", "file", "latest", "--dst", sandbox.path("again")])).toMatchObject({
+      exitCode: 66,
+      stderr: expect.stringContaining("all that it has are broken"),
+    });
+  });
+
   test("refuses damaged data and leaves the target as it was", async () => {
     await backup();
     const [copy] = await copiesOf(sandbox);

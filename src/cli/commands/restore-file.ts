@@ -11,6 +11,7 @@ import { openContext, openDestination } from "../context.ts";
 import { decodingOf } from "../decoding.ts";
 import { tellRestore } from "../exporting.ts";
 import { findListed } from "../find-copies.ts";
+import { latestFiles } from "../find-files.ts";
 import type { Invocation } from "../invocation.ts";
 import { progressOn } from "../progress.ts";
 
@@ -61,7 +62,7 @@ async function find(typed: string, config: Config, signal: AbortSignal): Promise
   const destination = await openDestination(config, { isReadOnly: true });
   try {
     const { listed } = await listCopies(destination, { host: undefined, media: "files", signal });
-    const { copy } = findListed(typed, "files", listed);
+    const { copy } = typed === "latest" ? latestFiles(config.hostname, listed) : findListed(typed, "files", listed);
     const why = whyBroken(copy);
     return { destination, copy, warning: why === undefined ? undefined : `"${copy.key}" ${why}` };
   } catch (error) {
