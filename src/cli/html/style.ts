@@ -22,18 +22,18 @@ code,.key{font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;ove
 input[type=search]{font:inherit;color:inherit;background:var(--card);border:1px solid var(--line);border-radius:8px;padding:7px 11px;width:260px}
 .card{background:var(--card);border:1px solid var(--line);border-radius:10px;overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{padding:8px 10px;text-align:left;vertical-align:middle;white-space:nowrap}
+th,td{padding:8px 6px;text-align:left;vertical-align:middle;white-space:nowrap}
 thead th{font-size:12.5px;font-weight:600;color:var(--soft);border-bottom:1px solid var(--line)}
 tbody tr+tr td{border-top:1px solid var(--line)}
 td.r,th.r{text-align:right}
-td.wrap{white-space:normal;overflow-wrap:anywhere;min-width:110px}
-td.host{white-space:normal;overflow-wrap:anywhere;min-width:170px;max-width:260px;font-weight:550}
+td.wrap{white-space:normal;overflow-wrap:anywhere;min-width:92px}
+td.host{font-size:14.5px;white-space:normal;overflow-wrap:anywhere;min-width:172px;max-width:260px;font-weight:550}
 th button{all:unset;cursor:pointer}
 th button:focus-visible,summary:focus-visible,a:focus-visible{outline:2px solid var(--bar);outline-offset:2px;border-radius:3px}
 th[aria-sort=ascending] button::after{content:" \\2191"}
 th[aria-sort=descending] button::after{content:" \\2193"}
 a{color:inherit;text-decoration-color:var(--soft);text-underline-offset:3px}
-.pill{display:inline-block;border-radius:99px;padding:1px 10px;font-size:12.5px;font-weight:600;color:var(--none);background:var(--nonebg)}
+.pill{display:inline-block;white-space:nowrap;border-radius:99px;padding:1px 10px;font-size:12.5px;font-weight:600;color:var(--none);background:var(--nonebg)}
 .pill.ok{color:var(--ok);background:var(--okbg)}
 .pill.late,.pill.recovered,.pill.paused{color:var(--warn);background:var(--warnbg)}
 .pill.broken,.pill.unreadable{color:var(--bad);background:var(--badbg)}
