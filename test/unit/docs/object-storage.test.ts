@@ -1,6 +1,11 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { parseConfig } from "../../../src/config/config.ts";
+import { statusKey } from "../../../src/status/store.ts";
+import { at, filesCopy } from "../../support/copies.ts";
+import { MemoryDestination } from "../../support/memory-destination.ts";
+import { shelfOn } from "../../support/shelves.ts";
+import { chunks, keysOf } from "../../support/streams.ts";
 
 const HOME = new URL("../../../", import.meta.url).pathname;
 const DOCUMENT = readFileSync(`${HOME}docs/object-storage.md`, "utf8");
@@ -92,6 +97,32 @@ describe("docs/object-storage.md", () => {
     const { includedPermissions } = blockOf("gcs full") as { includedPermissions: string[] };
     expect(new Set(includedPermissions)).toEqual(new Set(named));
     expect(includedPermissions).toHaveLength(4);
+  });
+
+  test("its condition for GCS lets all be replaced that a run replaces, and no copy be deleted", async () => {
+    const [, text = ""] = /```text\n(resource\.name[^`]*)```/.exec(DOCUMENT) ?? [];
+    const endings = [...text.matchAll(/resource\.name\.endsWith\("([^"]+)"\)/g)].map(([, ending = ""]) => ending);
+    expect(text.trim()).toBe(endings.map((ending) => `resource.name.endsWith("${ending}")`).join(" || "));
+    const mayGo = (key: string) => endings.some((ending) => key.endsWith(ending));
+
+    const { signal } = new AbortController();
+    const destination = new MemoryDestination();
+    const shelf = shelfOn(destination, "files");
+    const first = filesCopy(at(1));
+    for (const copy of [first, filesCopy(at(2)), filesCopy(at(3))]) {
+      await shelf.manifests.begin(copy.key, { signal });
+      await destination.put(copy.key, chunks("content"), { signal });
+      await shelf.status.update((now) => ({ copies: [...now.copies, copy] }), { signal });
+    }
+    await shelf.manifests.begin(filesCopy(at(4)).key, { signal });
+    await shelf.manifests.amend(first, { signal });
+    const small = await destination.readSmall(statusKey("db7", "files"), { signal });
+    const expected = small?.version;
+    await destination.replaceSmall(statusKey("db7", "files"), Buffer.from("torn"), { signal, expected });
+    await shelf.status.update((now) => ({ copies: now.copies.slice(1) }), { signal });
+    const stored = await keysOf(destination.list("", { signal }));
+    for (const ending of endings) expect(stored.some((key) => key.endsWith(ending))).toBe(true);
+    expect(stored.filter((key) => !mayGo(key)).sort()).toEqual([1, 2, 3].map((day) => filesCopy(at(day)).key).sort());
   });
 
   test("its configs are good ones", () => {
