@@ -1,8 +1,6 @@
 import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import type { BinlogCopy } from "../../domain/copy.ts";
 import { BackupError } from "../../domain/errors.ts";
-import { acquireLock } from "../../lib/lock.ts";
 import { BinlogSpool } from "../../source/binlog-spool.ts";
 import { heldOf, sweepAside } from "../../source/spool-archived.ts";
 import { binlogPart } from "../binlog-part.ts";
@@ -10,6 +8,7 @@ import { binlogServer, serverOf } from "../binlog-server.ts";
 import { type Context, openContext, openDestination, shelfOf } from "../context.ts";
 import type { Invocation } from "../invocation.ts";
 import { lostServer, type Remains, remainsIn, requireLost } from "../lost-server.ts";
+import { holdSpool } from "../spool-lock.ts";
 
 export type FinishOptions = {
   readonly lockFile: string;
@@ -17,22 +16,14 @@ export type FinishOptions = {
   readonly spool?: string;
 };
 
-/** As long as it takes until a lock is broken whose holder was killed while he took it. */
-const OWN_WAIT_SECONDS = 5;
-
 /** Hand over to the destination what the spool of a lost server holds, the log that it wrote to last too. */
 export async function finish(options: FinishOptions, invocation: Invocation): Promise<number> {
   const context = await openContext(invocation);
   const mysql = serverOf(context.config);
   const spool = new BinlogSpool(options.spool ?? mysql.binlogSpool, mysql.binlogSpoolBytes);
   await requireThere(spool);
-  const lost = new AbortController();
-  await using _lock = await acquireLock(join(spool.directory, "stream"), {
-    waitSeconds: OWN_WAIT_SECONDS,
-    signal: invocation.signal,
-    onLost: (error) => lost.abort(error),
-  });
-  const signal = AbortSignal.any([invocation.signal, lost.signal]);
+  await using held = await holdSpool(spool, invocation.signal);
+  const { signal } = held;
   const remains = await remainsIn(spool);
   if (remains === undefined) {
     invocation.terminal.print(`"${spool.directory}" holds nothing that is not archived`);

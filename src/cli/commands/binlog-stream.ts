@@ -1,9 +1,7 @@
 import { createHash } from "node:crypto";
-import { join } from "node:path";
 import { type StreamState, serverIdOf } from "../../domain/binlog-stream.ts";
 import { BackupError } from "../../domain/errors.ts";
 import { streamBinlogs } from "../../job/stream-binlogs.ts";
-import { acquireLock } from "../../lib/lock.ts";
 import { type ServiceManager, serviceManager } from "../../lib/service-manager.ts";
 import { BinlogSpool } from "../../source/binlog-spool.ts";
 import { heldOf, sweepAside } from "../../source/spool-archived.ts";
@@ -12,15 +10,13 @@ import { binlogServer, serverOf } from "../binlog-server.ts";
 import { type Context, openConfig, openDestination, openLog, shelfOf } from "../context.ts";
 import { explain } from "../explain.ts";
 import type { Invocation } from "../invocation.ts";
+import { holdSpool } from "../spool-lock.ts";
 import { spooledServer } from "../spooled-server.ts";
 
 type StreamOptions = { readonly lockFile: string; readonly spool?: string };
 
 /** How long another run that archives binary logs is waited for, in seconds. */
 const ARCHIVE_WAIT_SECONDS = 1800;
-
-/** As long as it takes until a lock is broken whose holder was killed while he took it. */
-const OWN_WAIT_SECONDS = 5;
 
 /** Follow the server's binary log until a signal ends it. */
 export async function stream(options: StreamOptions, invocation: Invocation): Promise<never> {
@@ -31,13 +27,8 @@ export async function stream(options: StreamOptions, invocation: Invocation): Pr
   const mysql = serverOf(context.config);
   const spool = new BinlogSpool(mysql.binlogSpool, mysql.binlogSpoolBytes);
   await spool.prepare();
-  const lost = new AbortController();
-  await using _lock = await acquireLock(join(spool.directory, "stream"), {
-    waitSeconds: OWN_WAIT_SECONDS,
-    signal: invocation.signal,
-    onLost: (error) => lost.abort(error),
-  });
-  const signal = AbortSignal.any([invocation.signal, lost.signal]);
+  await using held = await holdSpool(spool, invocation.signal);
+  const { signal } = held;
   const manager = serviceManager(process.env, signal);
   manager.ready();
   using _watchdog = keptAlive(manager);
