@@ -72,9 +72,13 @@ export function compareBinlogNames(left: { readonly name: string }, right: { rea
   return binlogNumber(left.name) - binlogNumber(right.name);
 }
 
-/** When an archived log ends, as far as its own record tells: at the least when it began. */
+/**
+ * When an archived log ends, as far as its own record tells: at the least when it began. Events tell whole seconds, and commits of MySQL
+ * microseconds: whoever names a moment between the last second and the last commit is within the log.
+ */
 export function binlogEndsAt({ createdAt, log }: BinlogCopy): Date {
-  return log !== undefined && log.lastAt > createdAt ? log.lastAt : createdAt;
+  const ends = [createdAt, log?.lastAt, log?.lastCommitAt].filter((each) => each !== undefined);
+  return ends.reduce((latest, at) => (at > latest ? at : latest));
 }
 
 /** A GTID state of either vendor. */

@@ -64,6 +64,7 @@ function worldOf(drawn: typeof DRAWN extends fc.Arbitrary<infer T> ? T : never):
     const end = FIRST_OFFSET + transactions.length * LENGTH;
     const wholeSecond = (at: number) => new Date(Math.floor(at / 1_000_000) * 1000);
     const lastAt = wholeSecond(exact[to - 1] ?? began);
+    const millisecond = (at: number) => new Date(Math.floor(at / 1000));
     return {
       transactions,
       end,
@@ -82,8 +83,8 @@ function worldOf(drawn: typeof DRAWN extends fc.Arbitrary<infer T> ? T : never):
           inUse: false,
           transactions: transactions.length,
           lastAt,
-          firstCommitAt: wholeSecond(times[from] ?? began),
-          lastCommitAt: wholeSecond(times[to - 1] ?? began),
+          firstCommitAt: millisecond(times[from] ?? began),
+          lastCommitAt: millisecond(times[to - 1] ?? began),
           previousGtid: setOf(flavour, from),
         },
       }),
@@ -179,8 +180,9 @@ function refusal(work: () => unknown): BackupError | undefined {
 }
 
 /** Without a gap only what lies before all copies, or behind all logs, may be refused. */
-function isCovered({ logs, copies, lost }: World, at: number): boolean {
-  const lastAt = (logs.at(-1)?.copy.log?.lastAt.getTime() ?? 0) * 1000;
+function isCovered({ times, copies, lost }: World, at: number): boolean {
+  const last = times.at(-1) ?? 0;
+  const lastAt = last - (last % 1000);
   const firstAt = (copies[0]?.copy.finishedAt?.getTime() ?? 0) * 1000;
   return lost.size === 0 && at >= firstAt && at <= lastAt && copies.every(({ copy }) => isPlaced(copy));
 }
