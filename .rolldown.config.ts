@@ -5,16 +5,19 @@
 import { defineConfig } from "rolldown";
 
 const taken = (names: string, module: string) => `const ${names} = process.getBuiltinModule("${module}");`;
+const spawner = (name: string) =>
+  `const ${name} = { spawn: (...all) => process.getBuiltinModule("node:child_process").spawn(...all) };`;
 
 /**
  * Takes what is needed out of a module of Node.js, where an import would read all it exports: of "node:crypto" that loads twenty modules more,
- * of "node:process" the streams of the terminal.
+ * of "node:process" the streams of the terminal. To start other programs is what a library may do and we never ask it to.
  */
 const plainBuiltins = {
   name: "plain-builtins",
   renderChunk: (code: string) =>
     code
       .replaceAll(/^import ([\w$]+), (\{.*\}) from ("node:[^"]+");$/gm, "import $1 from $3; import $2 from $3;")
+      .replaceAll(/^import ([\w$]+) from "node:child_process";$/gm, (_, name: string) => spawner(name))
       .replaceAll(/\bimport ([\w$]+|\{[^{}]*\}) from "(node:[^"]+)";/g, (_, names: string, module: string) =>
         taken(names.replaceAll(" as ", ": "), module),
       ),

@@ -9,5 +9,6 @@ if (args.length === 1 && args[0] === "--version") {
   // Beside the program, where only its owner can write: what lies there is run.
   enableCompileCache(new URL("../dist/.cache", import.meta.url).pathname);
   const { main } = await import("./cli/program.ts");
-  process.exitCode = await main(args);
+  // All is done and told by now: nothing that is still open, such as a connection kept for later, holds up the end.
+  process.exit(await main(args));
 }

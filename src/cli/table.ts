@@ -1,4 +1,4 @@
-import { printable } from "../domain/human.ts";
+import { isPlain, printable } from "../domain/human.ts";
 
 type Column<Row> = {
   readonly title: string;
@@ -8,23 +8,28 @@ type Column<Row> = {
 
 /** Lines of a table whose columns are as wide as their widest value; the last column is not padded. */
 export function tableOf<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string[] {
-  const cells = rows.map((row) => columns.map(({ value }) => printable(value(row))));
-  const lines = [columns.map(({ title }) => title), ...cells];
-  const widths = columns.map((_, index) => Math.max(...lines.map((line) => widthOf(line[index] ?? ""))));
-  return lines.map((line) =>
-    line
-      .map((cell, index) => pad(cell, widths[index] ?? 0, columns[index]))
+  const padded = columns.map(({ title, value, align }) => {
+    const cells = [title, ...rows.map((row) => printable(value(row)))];
+    return pad(cells, align);
+  });
+  return Array.from({ length: rows.length + 1 }, (_, line) =>
+    padded
+      .map((cells) => cells[line])
       .join("  ")
       .trimEnd(),
   );
 }
 
-function pad<Row>(cell: string, width: number, column: Column<Row> | undefined): string {
-  const fill = " ".repeat(Math.max(0, width - widthOf(cell)));
-  return column?.align === "right" ? fill + cell : cell + fill;
+function pad(cells: readonly string[], align: "left" | "right" = "left"): readonly string[] {
+  const widths = cells.map(widthOf);
+  const width = widths.reduce((widest, each) => Math.max(widest, each), 0);
+  return cells.map((cell, index) => {
+    const fill = " ".repeat(width - (widths[index] ?? 0));
+    return align === "right" ? fill + cell : cell + fill;
+  });
 }
 
 /** Characters rather than UTF-16 code units: close enough to columns of a terminal. */
 function widthOf(text: string): number {
-  return /^[ -~]*$/.test(text) ? text.length : Array.from(text).length;
+  return isPlain(text) ? text.length : Array.from(text).length;
 }

@@ -11,7 +11,7 @@ import { POOL_BYTES } from "./part-plan.ts";
 import { PartPool } from "./part-pool.ts";
 
 /** What is asked for at once. */
-const RANGE_BYTES = 8 * 1024 * 1024;
+const RANGE_BYTES = 6 * 1024 * 1024;
 
 /** Ranges in memory, the one that is being delivered included. */
 const MOST_READS = POOL_BYTES / RANGE_BYTES;
@@ -31,7 +31,7 @@ export async function* drivenBytes(
   const stop = new AbortController();
   const onAbort = () => stop.abort(signal.reason);
   signal.addEventListener("abort", onAbort, { once: true });
-  const reader = new RangeReader(calls, object, stop.signal);
+  using reader = new RangeReader(calls, object, stop.signal);
   try {
     signal.throwIfAborted();
     for (let read = await reader.next(); read !== undefined; read = await reader.next()) {
@@ -56,7 +56,7 @@ class RangeReader {
   readonly #signal: AbortSignal;
   readonly #pool: PartPool;
   readonly #most: number;
-  readonly #scavenger = new Scavenger();
+  readonly #scavenger = new Scavenger("pieces");
   readonly #reads: Read[] = [];
   #width = 1;
   #offset = 0;
@@ -91,6 +91,10 @@ class RangeReader {
   delivered(read: Read): void {
     this.#reads.shift();
     this.#pool.give(read.buffer);
+  }
+
+  [Symbol.dispose](): void {
+    this.#pool[Symbol.dispose]();
   }
 
   async settled(): Promise<void> {

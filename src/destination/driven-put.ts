@@ -64,6 +64,7 @@ export class DrivenPut {
       throw this.#stop.signal.reason;
     } finally {
       signal.removeEventListener("abort", onAbort);
+      this.#pool[Symbol.dispose]();
     }
   }
 

@@ -39,12 +39,18 @@ async function* walk(root: string, folder: string, wanted: Wanted): AsyncGenerat
 
 /** What may hold or be such a file, sorted as the keys are: `a.b` before `a/b` before `a0`. */
 async function relevant(root: string, folder: string, { prefix, skip }: Wanted): Promise<Found[]> {
-  return (await entriesOf(join(root, folder)))
-    .filter((entry) => entry.name !== PARTIAL_FOLDER && (entry.isFile() || entry.isDirectory()))
-    .map((entry) => ({ path: folder + entry.name + (entry.isDirectory() ? "/" : ""), isFolder: entry.isDirectory() }))
-    .filter(({ path, isFolder }) => path.startsWith(prefix) || (isFolder && prefix.startsWith(path)))
-    .filter(({ path, isFolder }) => !isFolder || skip?.(path) !== true)
-    .sort((a, b) => (a.path < b.path ? -1 : 1));
+  const isWanted = ({ path, isFolder }: Found): boolean => {
+    if (!isFolder) return path.startsWith(prefix);
+    return (path.startsWith(prefix) || prefix.startsWith(path)) && skip?.(path) !== true;
+  };
+  const found: Found[] = [];
+  for (const entry of await entriesOf(join(root, folder))) {
+    const isFolder = entry.isDirectory();
+    if (entry.name === PARTIAL_FOLDER || !(isFolder || entry.isFile())) continue;
+    const one = { path: isFolder ? `${folder}${entry.name}/` : folder + entry.name, isFolder };
+    if (isWanted(one)) found.push(one);
+  }
+  return found.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 async function entriesOf(path: string): Promise<Dirent[]> {

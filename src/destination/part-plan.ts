@@ -3,13 +3,13 @@ import type { DriverLimits } from "./driver.ts";
 const MIB = 1024 * 1024;
 
 /** Parts begin with this size where the store allows it. */
-const FIRST_PART_BYTES = 6 * MIB;
+const FIRST_PART_BYTES = 5 * MIB;
 
 /** All but the last part have a multiple of this, where the store's parts are not smaller. */
 const PART_UNIT_BYTES = 256 * 1024;
 
 /** What all buffers of one upload hold together, as long as two parts fit into that. */
-export const POOL_BYTES = 72 * MIB;
+export const POOL_BYTES = 60 * MIB;
 
 /** How much of the parts an expected length may use up; the rest is for content that is longer. */
 const EXPECTED_SHARE = 0.75;
@@ -23,8 +23,8 @@ type PartLimits = Pick<DriverLimits, "leastPartBytes" | "mostPartBytes" | "mostP
  * How large the parts of one upload are. They start small and grow with what was sent, so that content of unknown length
  * fits into the number of parts there may be, and memory stays in proportion to the copy.
  *
- * With 10,000 parts and 5 TiB, as S3 has them: 6 MiB up to 6 GB; then a thousandth of what was sent (an eighth more at most, for sizes
- * go in steps); 1.125 GiB from 1.1 TB on. Two parts must fit into memory at least: so the pool has 72 MiB up to 35 GiB, a five-hundredth of
+ * With 10,000 parts and 5 TiB, as S3 has them: 5 MiB up to 5 GB; then a thousandth of what was sent (an eighth more at most, for sizes
+ * go in steps); 1.125 GiB from 1.1 TB on. Two parts must fit into memory at least: so the pool has 60 MiB up to 29 GiB, a five-hundredth of
  * the copy above that, and 2.25 GiB at most. A length known beforehand keeps them smaller: up to there they have one size.
  */
 export type PartPlan = {

@@ -1,13 +1,15 @@
 import { untilAborted } from "../lib/abortable.ts";
+import { Scavenger } from "../lib/scavenger.ts";
 import { POOL_BYTES } from "./part-plan.ts";
 
 /**
  * The buffers of one upload or download: used again, and never more than `count`, or more than `POOL_BYTES` together unless it is
- * two. Sizes that are asked for do not fall.
+ * two. Sizes that are asked for do not fall. Dispose it at the end, or the next copy has its own beside it.
  */
 export class PartPool {
   readonly #count: number;
   readonly #free: Buffer[] = [];
+  readonly #scavenger = new Scavenger("buffers");
   #lent = 0;
   /** Of all buffers, lent or free. */
   #bytes = 0;
@@ -39,13 +41,24 @@ export class PartPool {
     this.#wake();
   }
 
+  /** Forget all buffers. */
+  [Symbol.dispose](): void {
+    this.#free.length = 0;
+    this.#forget(this.#bytes);
+  }
+
   /** A free one; those that became too small are forgotten. */
   #find(bytes: number): Buffer | undefined {
     for (let buffer = this.#free.pop(); buffer !== undefined; buffer = this.#free.pop()) {
       if (buffer.length >= bytes) return buffer;
-      this.#bytes -= buffer.length;
+      this.#forget(buffer.length);
     }
     return undefined;
+  }
+
+  #forget(bytes: number): void {
+    this.#bytes -= bytes;
+    this.#scavenger.dropped(bytes);
   }
 
   #make(bytes: number): Buffer | undefined {

@@ -1,4 +1,5 @@
 import { Gate } from "../lib/gate.ts";
+import { Scavenger } from "../lib/scavenger.ts";
 import type { DriverCalls } from "./driven-calls.ts";
 import type { Upload } from "./driver.ts";
 import type { Part } from "./part-cut.ts";
@@ -18,6 +19,7 @@ export class PartSender {
   readonly #sending: Sending;
   readonly #gate: Gate;
   readonly #underWay = new Set<Promise<unknown>>();
+  readonly #scavenger = new Scavenger("sent");
 
   constructor(sending: Sending) {
     this.#sending = sending;
@@ -41,6 +43,7 @@ export class PartSender {
     using _place = await this.#gate.enter([stop.signal]);
     // A driver that does not heed the abort is waited for all the same, in settled().
     await calls.often(stop.signal, () => this.#track(upload.part(number, bytes, { signal: stop.signal })));
+    this.#scavenger.dropped(bytes.length);
   }
 
   #track<T>(work: Promise<T>): Promise<T> {

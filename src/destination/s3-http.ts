@@ -102,28 +102,11 @@ export class Wire {
   }
 
   #exchange(request: WireRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
-    return new Promise((resolve, reject) => {
-      const wired = this.#open(request);
-      let response: IncomingMessage | undefined;
-      let failure: unknown;
-      // Before its "close" the socket may still read from the body.
-      wired.on("error", (error) => (failure ??= error));
-      const onAbort = () => {
-        failure ??= signal?.reason;
-        (response ?? wired).destroy(signal?.reason instanceof Error ? signal.reason : undefined);
-      };
-      signal?.addEventListener("abort", onAbort, { once: true });
-      wired.once("close", () => {
-        signal?.removeEventListener("abort", onAbort);
-        reject(failure ?? systemError("ECONNRESET", "socket hang up"));
-      });
-      wired.once("response", (arrived) => {
-        response = arrived;
-        resolve(arrived);
-      });
-      watch(wired, { connectMs: this.#connectMs, idleMs: isCommit(request) ? COMMIT_IDLE_MS : this.#idleMs });
-      send(wired, request.body);
-    });
+    const wired = this.#open(request);
+    const answer = answerTo(wired, signal);
+    watch(wired, { connectMs: this.#connectMs, idleMs: isCommit(request) ? COMMIT_IDLE_MS : this.#idleMs });
+    send(wired, request.body);
+    return answer;
   }
 
   #open(request: WireRequest): ClientRequest {
@@ -137,6 +120,32 @@ export class Wire {
     if (request.protocol === "http:") return plainRequest({ ...options, agent: this.#plain });
     return tlsRequest({ ...options, agent: this.#tls });
   }
+}
+
+/**
+ * What the server answers, once its headers have arrived. Knows nothing of the body that is sent: a connection that is kept holds on to its
+ * last request, and would to that.
+ */
+function answerTo(wired: ClientRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    let response: IncomingMessage | undefined;
+    let failure: unknown;
+    // Before its "close" the socket may still read from the body.
+    wired.on("error", (error) => (failure ??= error));
+    const onAbort = () => {
+      failure ??= signal?.reason;
+      (response ?? wired).destroy(signal?.reason instanceof Error ? signal.reason : undefined);
+    };
+    signal?.addEventListener("abort", onAbort, { once: true });
+    wired.once("close", () => {
+      signal?.removeEventListener("abort", onAbort);
+      reject(failure ?? systemError("ECONNRESET", "socket hang up"));
+    });
+    wired.once("response", (arrived) => {
+      response = arrived;
+      resolve(arrived);
+    });
+  });
 }
 
 function isCommit({ method, query }: WireRequest): boolean {
@@ -166,31 +175,32 @@ function watch(wired: ClientRequest, { connectMs, idleMs }: { connectMs: number;
   });
 }
 
-/** Write the body, and stop when the server has refused it. */
+const NOTHING = new Uint8Array(0);
+
+/** Write the body, and stop when the server has refused it. What was written is let go of: it may be a large buffer that is not used again. */
 function send(wired: ClientRequest, body: unknown): void {
-  const bytes = typeof body === "string" ? Buffer.from(body) : body;
-  if (!(bytes instanceof Uint8Array)) {
-    wired.end();
-    return;
-  }
-  let sent = 0;
+  let rest = bytesOf(body);
   let isRefused = false;
   // One piece at a time: TLS copies what lies in its queue before it encrypts it.
   const more = (error?: Error | null): void => {
     if (isRefused || error instanceof Error) return;
-    if (sent === bytes.length) {
-      wired.end();
-      return;
-    }
-    const slice = bytes.subarray(sent, sent + SLICE_BYTES);
-    sent += slice.length;
-    wired.write(slice, more);
+    const slice = rest.subarray(0, SLICE_BYTES);
+    rest = slice.length === rest.length ? NOTHING : rest.subarray(slice.length);
+    if (slice.length > 0) wired.write(slice, more);
+    else wired.end();
   };
   wired.once("response", (response) => {
     isRefused = (response.statusCode ?? 0) >= 300 && !wired.writableEnded;
-    if (isRefused) response.once("end", () => wired.destroy());
+    if (!isRefused) return;
+    rest = NOTHING;
+    response.once("end", () => wired.destroy());
   });
   more();
+}
+
+function bytesOf(body: unknown): Uint8Array {
+  if (typeof body === "string") return Buffer.from(body);
+  return body instanceof Uint8Array ? body : NOTHING;
 }
 
 /** The URL of a request. */

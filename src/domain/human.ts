@@ -49,7 +49,12 @@ export function humanTime(at: Date): string {
 
 /** A text that is safe on a terminal: control characters are shown, not sent. */
 export function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, shown);
+  return isPlain(text) ? text : text.replaceAll(/\p{Cc}/gu, shown);
+}
+
+/** Whether a text is nothing but the visible characters of ASCII, and spaces. */
+export function isPlain(text: string): boolean {
+  return /^[ -~]*$/.test(text);
 }
 
 function shown(character: string): string {

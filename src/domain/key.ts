@@ -22,8 +22,15 @@ function utf8Length(text: string): number {
   return bytes;
 }
 
+/** Most keys: few enough letters for a component, of which none is, or begins with, a dot. */
+const PLAIN_KEY = /^[\w-][\w.:+@=-]*(?:\/[\w-][\w.:+@=-]*)*$/;
+
 /** Why `text` cannot be a key, or `undefined` when it can. */
 export function keyProblem(text: string): string | undefined {
+  return text.length <= MAX_COMPONENT_BYTES && PLAIN_KEY.test(text) ? undefined : problemOf(text);
+}
+
+function problemOf(text: string): string | undefined {
   if (text === "") return "it is empty";
   if (isLonger(text, MAX_KEY_BYTES)) return `it is longer than ${MAX_KEY_BYTES} bytes`;
   if (/\p{Cc}/u.test(text)) return "it holds a control character";

@@ -51,9 +51,15 @@ export function mysqlName(takenAt: Date, format: "xbstream" | "tar" = "xbstream"
 
 /** Read the name of a files copy; `undefined` when it is none. */
 export function parseFilesName(name: string): FilesName | undefined {
+  const parts = splitFilesName(name);
+  const takenAt = parts && parseStamp(parts.stamp);
+  return takenAt && { ...parts, takenAt };
+}
+
+/** As `parseFilesName()`, without the time of the stamp: to find that in a time zone takes longer than all the rest. */
+export function splitFilesName(name: string): Omit<FilesName, "takenAt"> | undefined {
   const [, code = "", stamp = "", suffixes = ""] = FILES_NAME.exec(name) ?? [];
-  const takenAt = parseStamp(stamp);
-  return takenAt && { code, stamp, takenAt, suffixes: splitSuffixes(suffixes) };
+  return isStamp(stamp) ? { code, stamp, suffixes: splitSuffixes(suffixes) } : undefined;
 }
 
 /** Read the name of a MySQL copy; `undefined` when it is none. */

@@ -106,13 +106,19 @@ async function listHeir(destination: Destination, { host, signal }: CallOptions 
 
 /** What a host has anything of; reading a status that was never written costs round trips. */
 function mediaOf(host: string, objects: readonly Entry[]): Set<Media> {
-  // One name of each folder is enough: it says which media lies there.
-  const folders = new Map(objects.map(({ key }) => [key.slice(0, key.lastIndexOf("/")), key]));
-  const found = new Set([...folders.values()].flatMap((key) => parseCopyKey(key)?.media ?? []));
-  const keys = new Set<Key>(objects.map(({ key }) => key));
+  const statuses = new Map<Key, Media>();
   for (const media of ALL) {
     const file = statusKey(host, media);
-    if (keys.has(file) || keys.has(toKey(`${file}.previous`))) found.add(media);
+    statuses.set(file, media).set(toKey(`${file}.previous`), media);
+  }
+  const found = new Set<Media>();
+  let folder = "";
+  for (const { key } of objects) {
+    // One name of each folder is enough: it says which media lies there.
+    const isNewFolder = folder === "" || !key.startsWith(folder) || key.includes("/", folder.length);
+    const media = statuses.get(key) ?? (isNewFolder ? parseCopyKey(key)?.media : undefined);
+    if (isNewFolder) folder = key.slice(0, key.lastIndexOf("/") + 1);
+    if (media !== undefined) found.add(media);
   }
   return found;
 }

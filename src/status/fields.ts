@@ -9,7 +9,8 @@ import type { Json, JsonObject } from "./json.ts";
 export class Fields {
   readonly #object: JsonObject;
   readonly #where: string;
-  readonly #asked = new Set<string>();
+  /** A list, for a record has few fields and a status many records. */
+  readonly #asked: string[] = [];
 
   constructor(object: JsonObject, where: string) {
     this.#object = object;
@@ -18,7 +19,7 @@ export class Fields {
 
   #value(name: string): Json | undefined {
     const value = this.#object.get(name);
-    if (value !== undefined) this.#asked.add(name);
+    if (value !== undefined && !this.#asked.includes(name)) this.#asked.push(name);
     return value ?? undefined;
   }
 
@@ -124,9 +125,9 @@ export class Fields {
 
   /** What nobody asked for, in its order; `undefined` when nothing is left. */
   rest(): JsonObject | undefined {
-    if (this.#asked.size === this.#object.size) return undefined;
+    if (this.#asked.length === this.#object.size) return undefined;
     let left: Map<string, Json> | undefined;
-    for (const [name, value] of this.#object) if (!this.#asked.has(name)) (left ??= new Map()).set(name, value);
+    for (const [name, value] of this.#object) if (!this.#asked.includes(name)) (left ??= new Map()).set(name, value);
     return left;
   }
 }

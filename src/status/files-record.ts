@@ -1,5 +1,6 @@
 import type { FilesCopy } from "../domain/copy.ts";
-import { nameOf, parseCopyKey, parseFilesName } from "../domain/names.ts";
+import { nameOf, parseCopyKey, splitFilesName } from "../domain/names.ts";
+import { parseStamp } from "../domain/timestamp.ts";
 import { joinRecord, type RecordCodec, readFacts, seconds, withRest, writeFacts } from "./facts.ts";
 import { jsonObject } from "./json.ts";
 
@@ -9,7 +10,7 @@ export const FILES_RECORD: RecordCodec<FilesCopy> = {
 
   read({ key, interval }, fields) {
     const parts = parseCopyKey(key);
-    const name = parts && parseFilesName(parts.name);
+    const name = parts && splitFilesName(parts.name);
     if (parts?.media !== "files" || name === undefined) throw fields.problem("name", "that of a files copy");
     if (parts.interval !== interval) throw fields.problem("run_type", "that of its key");
     fields.ignore("type");
@@ -18,7 +19,7 @@ export const FILES_RECORD: RecordCodec<FilesCopy> = {
       media: "files",
       interval: parts.interval,
       directory: fields.text("directory"),
-      startedAt: fields.time("backup_started") ?? name.takenAt,
+      startedAt: fields.time("backup_started") ?? fields.required("name", parseStamp(name.stamp)),
       finishedAt: fields.time("backup_finished"),
       warnings: fields.texts("warnings") ?? [],
     };

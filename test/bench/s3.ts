@@ -1,10 +1,20 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { rmSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { BUCKET, makeBucket } from "../support/s3-options.ts";
 import type { S3Pipe } from "../support/s3-pipe.ts";
-import { type S3Server, serverProgram } from "../support/servers/s3-server.ts";
+import { freePort } from "../support/servers/ports.ts";
+import {
+  ADMIN,
+  certificateIn,
+  makeServerRoot,
+  REGION,
+  type S3Server,
+  serverProgram,
+  stopServer,
+} from "../support/servers/s3-server.ts";
 import { startVersity } from "../support/servers/versitygw.ts";
 import { makeMixed } from "./data.ts";
 import type { Bench } from "./mysql.ts";
@@ -56,29 +66,68 @@ async function startFarProxy(target: number): Promise<{ readonly port: number; s
   };
 }
 
+/** A server that keeps nothing, so that it is the client that takes time. */
+async function startSink(): Promise<S3Server> {
+  const root = makeServerRoot("sink");
+  const port = await freePort();
+  const program = new URL("./s3-sink.ts", import.meta.url).pathname;
+  const daemon = spawn(process.execPath, [program, String(port), root], { stdio: ["ignore", "inherit", "inherit"] });
+  while (!(await isOpen(port))) await pause(20);
+  return {
+    endpoint: `https://127.0.0.1:${port}`,
+    region: REGION,
+    admin: ADMIN,
+    certificate: certificateIn(root),
+    root,
+    stop: () => stopServer(daemon, root),
+  };
+}
+
+function isOpen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => resolve(true)).on("error", () => resolve(false));
+    socket.once("connect", () => socket.destroy());
+  });
+}
+
 /** The command lines of one way to move an object in and out of a bucket. */
 type Client = { readonly name: string; readonly put: string; readonly get: string };
 
-function clients(server: S3Server, endpoint: string, pipe: string): Client[] {
+/** Amazon's client signs checksums behind a body as it is; versitygw refuses them. */
+const PLAIN_BODIES = "AWS_REQUEST_CHECKSUM_CALCULATION=when_required";
+
+type Peers = {
+  readonly server: S3Server;
+  /** Where the server is reached, if not at its own address. */
+  readonly endpoint?: string;
+  /** The program around `put()` and `get()`. */
+  readonly pipe: string;
+  readonly awsSettings?: string;
+  /** Of the names that are stored, as the shell reads it. */
+  readonly suffix?: string;
+};
+
+function clients({ server, endpoint = server.endpoint, pipe, awsSettings = "", suffix = "" }: Peers): Client[] {
   const certificateFile = join(server.root, "server.crt");
   const { region, admin } = server;
   const settings = JSON.stringify({ endpoint, region, admin, certificateFile } satisfies S3Pipe);
-  const ours = `exec env S3_PIPE='${settings}' ${process.execPath} ${pipe}`;
+  // As the program is started.
+  const ours = `exec env S3_PIPE='${settings}' ${process.execPath} --max-semi-space-size=2 ${pipe}`;
   const keys = `exec env AWS_ACCESS_KEY_ID='${admin.accessKeyId}' AWS_SECRET_ACCESS_KEY='${admin.secretAccessKey}'`;
   const remote = `:s3,provider=Other,env_auth=true,region=${region},endpoint="${endpoint}":${BUCKET}/${KEY}`;
   const rclone = (more: string) =>
     `${keys} ${serverProgram("rclone")} --config /dev/null --ca-cert ${certificateFile} --s3-no-check-bucket ${more}`;
-  const aws = `${keys} AWS_CA_BUNDLE=${certificateFile} AWS_REQUEST_CHECKSUM_CALCULATION=when_required AWS_DEFAULT_REGION=${region} aws --endpoint-url ${endpoint} s3 cp --no-progress --quiet`;
+  const aws = `${keys} AWS_CA_BUNDLE=${certificateFile} ${awsSettings} AWS_DEFAULT_REGION=${region} aws --endpoint-url ${endpoint} s3 cp --no-progress --quiet`;
   return [
-    { name: "put() and get() of s3.ts", put: `${ours} put ${KEY}`, get: `${ours} get ${KEY}` },
-    { name: "rclone rcat, cat", put: `${rclone("rcat")} '${remote}'`, get: `${rclone("cat")} '${remote}'` },
+    { name: "put() and get() of s3.ts", put: `${ours} put ${KEY}${suffix}`, get: `${ours} get ${KEY}` },
+    { name: "rclone rcat, cat", put: `${rclone("rcat")} '${remote}'${suffix}`, get: `${rclone("cat")} '${remote}'` },
     {
       name: "rclone, 8 parts of 16 MiB",
-      put: `${rclone("--s3-chunk-size 16M --s3-upload-concurrency 8 rcat")} '${remote}'`,
+      put: `${rclone("--s3-chunk-size 16M --s3-upload-concurrency 8 rcat")} '${remote}'${suffix}`,
       get: `${rclone("cat")} '${remote}'`,
     },
     ...(isThere("aws")
-      ? [{ name: "aws s3 cp", put: `${aws} - s3://${BUCKET}/${KEY}`, get: `${aws} s3://${BUCKET}/${KEY} -` }]
+      ? [{ name: "aws s3 cp", put: `${aws} - s3://${BUCKET}/${KEY}${suffix}`, get: `${aws} s3://${BUCKET}/${KEY} -` }]
       : []),
   ];
 }
@@ -98,7 +147,9 @@ export async function benchS3({ scratch, report, shell }: Bench): Promise<void> 
   const server = await startVersity();
   stack.defer(() => server.stop());
   await makeBucket(server);
-  const far = await startFarProxy(Number(new URL(server.endpoint).port));
+  const sink = await startSink();
+  stack.defer(() => sink.stop());
+  const far = await startFarProxy(Number(new URL(sink.endpoint).port));
   stack.defer(() => far.stop());
   const built = join(scratch, "s3-pipe");
   const sources = ["../support/s3-pipe.ts", "../../src/lib/reader-thread.ts"];
@@ -106,20 +157,23 @@ export async function benchS3({ scratch, report, shell }: Bench): Promise<void> 
   execFileSync("rolldown", [...paths, "--dir", built, "--platform", "node", "--format", "esm"], { stdio: "ignore" });
   const pipe = join(built, "s3-pipe.js");
   const clear = () => rmSync(join(server.root, "data", BUCKET, "h"), { recursive: true, force: true });
-  const near = clients(server, server.endpoint, pipe);
+  const near = clients({ server, pipe, awsSettings: PLAIN_BODIES });
+  // It remembers names.
+  const sinking = { server: sink, pipe, suffix: "-$$" };
   const from = (megabytes: number) => `< <(cat ${makeMixed(scratch, megabytes)}/file-*)`;
+  const putting = (all: readonly Client[], megabytes: number) =>
+    all.map(({ name, put }) => shell(name, `${put} ${from(megabytes)}`, clear));
   await report(
-    `s3, ${MEGABYTES} MiB of unknown length over TLS`,
-    near.map(({ name, put }) => shell(name, `${put} ${from(MEGABYTES)}`, clear)),
+    `s3, ${MEGABYTES} MiB of unknown length over TLS, to a server that keeps nothing`,
+    putting(clients(sinking), MEGABYTES),
   );
+  await report(`s3, the same to versitygw on the same CPUs`, putting(near, MEGABYTES));
   await report(
-    `s3, the same to /dev/null`,
+    `s3, the same from versitygw to /dev/null`,
     near.filter((_, index) => index !== 2).map(({ name, get }) => shell(name, `${get} > /dev/null`, () => {})),
   );
   await report(
-    `s3, ${FAR_MEGABYTES} MiB, ${FAR_MS} ms away, ${FAR_BYTES_PER_MS / 1000} MB/s per connection`,
-    clients(server, `https://127.0.0.1:${far.port}`, pipe).map(({ name, put }) =>
-      shell(name, `${put} ${from(FAR_MEGABYTES)}`, clear),
-    ),
+    `s3, ${FAR_MEGABYTES} MiB to a server that keeps nothing, ${FAR_MS} ms away, ${FAR_BYTES_PER_MS / 1000} MB/s per connection`,
+    putting(clients({ ...sinking, endpoint: `https://127.0.0.1:${far.port}` }), FAR_MEGABYTES),
   );
 }

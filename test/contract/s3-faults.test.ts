@@ -19,7 +19,7 @@ import { hasSeaweed, type Seaweed, startSeaweed } from "../support/servers/seawe
 import { chunks, collect, keysOf, noise, sliced } from "../support/streams.ts";
 
 const { signal } = new AbortController();
-/** Three parts, for they begin with 6 MiB. */
+/** Three parts, for they begin with 5 MiB. */
 const CONTENT = noise(13 * 1024 * 1024 + 5);
 const QUICK = { tries: 4, firstWaitMilliseconds: 5, longestWaitMilliseconds: 20, withinMilliseconds: 60_000 };
 

@@ -19,7 +19,20 @@ async function drop(told: (bytes: number) => void): Promise<number> {
 }
 
 test("a Scavenger keeps what waits to be freed small", async () => {
-  const scavenger = new Scavenger();
+  const scavenger = new Scavenger("pieces");
   expect(await drop((bytes) => scavenger.dropped(bytes))).toBeLessThan(12);
   expect(await drop(() => {})).toBeGreaterThan(20);
+});
+
+test("a Scavenger of buffers frees those that lived long", async () => {
+  const scavenger = new Scavenger("buffers");
+  const held = (): number => process.memoryUsage().arrayBuffers / 1024 / 1024;
+  scavenger.dropped(32 * 1024 * 1024);
+  const before = held();
+  let buffers = Array.from({ length: 32 }, () => Buffer.allocUnsafeSlow(1024 * 1024));
+  new Scavenger("pieces").dropped(64 * 1024 * 1024);
+  expect(held() - before).toBeGreaterThan(30);
+  buffers = [];
+  scavenger.dropped(32 * 1024 * 1024);
+  expect([buffers.length, held() - before < 4]).toEqual([0, true]);
 });
