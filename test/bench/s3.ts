@@ -1,20 +1,11 @@
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { BUCKET, makeBucket } from "../support/s3-options.ts";
 import type { S3Pipe } from "../support/s3-pipe.ts";
-import { freePort } from "../support/servers/ports.ts";
-import {
-  ADMIN,
-  certificateIn,
-  makeServerRoot,
-  REGION,
-  type S3Server,
-  serverProgram,
-  stopServer,
-} from "../support/servers/s3-server.ts";
+import { type S3Server, serverProgram } from "../support/servers/s3-server.ts";
+import { startSink } from "../support/servers/sink.ts";
 import { startVersity } from "../support/servers/versitygw.ts";
 import { makeMixed } from "./data.ts";
 import type { Bench } from "./mysql.ts";
@@ -64,30 +55,6 @@ async function startFarProxy(target: number): Promise<{ readonly port: number; s
       await new Promise((resolve) => server.close(resolve));
     },
   };
-}
-
-/** A server that keeps nothing, so that it is the client that takes time. */
-async function startSink(): Promise<S3Server> {
-  const root = makeServerRoot("sink");
-  const port = await freePort();
-  const program = new URL("./s3-sink.ts", import.meta.url).pathname;
-  const daemon = spawn(process.execPath, [program, String(port), root], { stdio: ["ignore", "inherit", "inherit"] });
-  while (!(await isOpen(port))) await pause(20);
-  return {
-    endpoint: `https://127.0.0.1:${port}`,
-    region: REGION,
-    admin: ADMIN,
-    certificate: certificateIn(root),
-    root,
-    stop: () => stopServer(daemon, root),
-  };
-}
-
-function isOpen(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1", () => resolve(true)).on("error", () => resolve(false));
-    socket.once("connect", () => socket.destroy());
-  });
 }
 
 /** The command lines of one way to move an object in and out of a bucket. */
