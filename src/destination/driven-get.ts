@@ -14,7 +14,7 @@ import { PartPool } from "./part-pool.ts";
 const RANGE_BYTES = 6 * 1024 * 1024;
 
 /** Ranges in memory, the one that is being delivered included. */
-const MOST_READS = POOL_BYTES / RANGE_BYTES;
+const MOST_READS = Math.floor(POOL_BYTES / RANGE_BYTES);
 
 type Read = { readonly range: DriverRange; readonly buffer: Buffer; readonly done: Promise<void> };
 

@@ -9,7 +9,7 @@ const MIB = 1024 * 1024;
 const FILE_BYTES = 128 * MIB;
 const FILES = 18;
 
-/** A little less than docs/object-storage.md says of copies up to 29 GiB, for this one is smaller. */
+/** A little less than docs/object-storage.md says of copies up to 31 GiB, for this one is smaller. */
 const MOST_MIB = 190;
 
 /** The largest resident size of a process so far, in MiB; 0 when it has ended. */
