@@ -3,6 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { BinlogCopy } from "../../../src/domain/copy.ts";
+import { BackupError } from "../../../src/domain/errors.ts";
 import { toKey } from "../../../src/domain/key.ts";
 import { recoverableWindow } from "../../../src/domain/recoverable-window.ts";
 import { verifyBinlog } from "../../../src/job/verify-binlog.ts";
@@ -11,6 +13,9 @@ import { openClient } from "../../../src/mysql/client.ts";
 import { readDefaultsFile } from "../../../src/mysql/defaults-file.ts";
 import { loginFile } from "../../../src/mysql/log-program.ts";
 import { binlogSource } from "../../../src/source/binlog.ts";
+import { BINLOG_RECORD } from "../../../src/status/binlog-record.ts";
+import { Fields } from "../../../src/status/fields.ts";
+import type { Json, JsonObject } from "../../../src/status/json.ts";
 import { BinlogArchive } from "../../support/binlog-archive.ts";
 import { fullCopy } from "../../support/copies.ts";
 import type { Database, DatabaseOptions } from "../../support/servers/database.ts";
@@ -27,6 +32,9 @@ type Make = {
   readonly reset: string;
   readonly program: string;
 };
+
+/** Facts of a log that records of earlier builds lack, as MariaDB's could be; those of MySQL never have them. */
+const LATER_FACTS = { logged: "0-1:1", previous_logged: "0-1:1", loads_files: true };
 
 const MAKES: readonly Make[] = [
   { name: "MariaDB", isThere: hasMariadb(), start: startMariadb, reset: "RESET MASTER", program: "mariadb-binlog" },
@@ -267,37 +275,95 @@ describe.each(MAKES)("the binary logs of $name", ({ name: make, isThere, start, 
       }
     });
 
+    /** @returns the error, or `undefined` when all is as it was recorded. */
+    async function verify(copy: BinlogCopy): Promise<unknown> {
+      const open = () =>
+        Promise.resolve({ decoders: [], explain: (error: unknown) => error, async [Symbol.asyncDispose]() {} });
+      return (await verifyBinlog(copy, undefined, { shelf: archive.shelf, open, idleSeconds: 0, signal })).error;
+    }
+
     test("verifyBinlog() proves an archived log, and finds a changed one", async () => {
       await write(2);
       await archive.push();
       const [copy] = await archive.copies();
       if (copy === undefined) throw new Error("a log was archived");
-      const options = {
-        shelf: archive.shelf,
-        open: () =>
-          Promise.resolve({ decoders: [], explain: (error: unknown) => error, async [Symbol.asyncDispose]() {} }),
-        idleSeconds: 0,
-        signal,
-      };
-      expect((await verifyBinlog(copy, undefined, options)).error).toBeUndefined();
+      expect(await verify(copy)).toBeUndefined();
       expect((await archive.copies())[0]?.verified).toMatchObject({ ok: true, level: "checksum" });
-      const other = { ...copy, gtid: "0-1-99" };
-      expect((await verifyBinlog(other, undefined, options)).error).toMatchObject({ code: "DATA_DAMAGED" });
+      expect(await verify({ ...copy, gtid: "0-1-99" })).toMatchObject({ code: "DATA_DAMAGED" });
       const bytes = await archive.bytesOf(copy);
       bytes[200] = (bytes[200] ?? 0) ^ 1;
       await archive.destination.remove(copy.key, { signal });
       await archive.destination.put(copy.key, chunks(bytes), { signal });
-      expect((await verifyBinlog({ ...copy, sha256: undefined }, undefined, options)).error).toMatchObject({
+      expect(await verify({ ...copy, sha256: undefined })).toMatchObject({
         code: "DATA_DAMAGED",
         message: expect.stringContaining("checksum"),
       });
       expect((await archive.copies())[0]?.verified?.ok).toBe(false);
+    });
+
+    test("verifyBinlog() compares every fact that is recorded, and none that an earlier build did not note", async () => {
+      await write(2);
+      await archive.push();
+      await write(3);
+      await archive.push();
+      const copy = (await archive.copies())[1];
+      if (copy === undefined) throw new Error("two logs were archived");
+      const recorded = BINLOG_RECORD.write(copy).get("log") as JsonObject;
+      const facts = [...recorded.keys()];
+      const without = (...names: readonly string[]) => verify(withLog(copy, omit(recorded, names)));
+      const later = ["logged", "previous_logged", "loads_files"];
+      expect(facts.filter((name) => later.includes(name))).toEqual(isMariadb ? later : []);
+
+      const verified = [await without(), await without(...later)];
+      for (const name of later) verified.push(await without(name));
+      expect(verified).toEqual(verified.map(() => undefined));
+
+      const other = {
+        ...LATER_FACTS,
+        ...Object.fromEntries(facts.map((name) => [name, otherThan(recorded.get(name))])),
+      };
+      const unseen: string[] = [];
+      for (const [name, value] of Object.entries(other)) {
+        const error = await verify(withLog(copy, new Map([...recorded, [name, value]])));
+        const isSeen = error instanceof BackupError && error.code === "DATA_DAMAGED";
+        if (!isSeen || !error.message.endsWith("it holds other events than were recorded")) unseen.push(name);
+      }
+      expect(unseen).toEqual([]);
+      expect(Object.keys(other)).toHaveLength(16);
+      // What every build had looked for is a fact also where it is not there.
+      for (const name of ["checksums", "previous_gtid", "first_commit_ms", "last_commit_ms"]) {
+        expect(await without(name)).toMatchObject({ code: "DATA_DAMAGED" });
+      }
     });
   });
 });
 
 function uuidOf(set: string): string {
   return set.slice(0, 36);
+}
+
+/** A copy as a status has it that records other facts of its log. */
+function withLog(copy: BinlogCopy, log: JsonObject): BinlogCopy {
+  const record = new Map([...BINLOG_RECORD.write(copy), ["log", log]]);
+  return BINLOG_RECORD.read({ key: BINLOG_RECORD.recordKey(copy), interval: undefined }, new Fields(record, "status"));
+}
+
+function omit(record: JsonObject, names: readonly string[]): JsonObject {
+  return new Map([...record].filter(([name]) => !names.includes(name)));
+}
+
+/** Another value that the same fact could have. */
+function otherThan(value: Json | undefined): Json {
+  if (typeof value === "boolean") return !value;
+  if (typeof value === "number") return value + 1;
+  if (typeof value !== "string") throw new Error("a log's record has texts, numbers and flags");
+  return (
+    new Map([
+      ["mysql", "mariadb"],
+      ["mariadb", "mysql"],
+      ["rotated", "open"],
+    ]).get(value) ?? `${value}0`
+  );
 }
 
 describe.skipIf(!hasMariadb())("binary logs that the server encrypts", () => {
