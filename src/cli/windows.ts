@@ -2,7 +2,8 @@ import { type BinlogCatalogue, type BinlogGap, catalogueOf } from "../domain/bin
 import { describeGap } from "../domain/binlog-gap.ts";
 import { hostsFrom } from "../domain/binlog-heirs.ts";
 import type { Key } from "../domain/key.ts";
-import { type RecoverableWindow, recoverableWindow } from "../domain/recoverable-window.ts";
+import type { RecoverableWindow } from "../domain/recoverable-window.ts";
+import { knownWindow } from "../domain/recovery-logs.ts";
 import type { Listed } from "../job/list.ts";
 import { type ListedOf, listedOf } from "./find-copies.ts";
 
@@ -45,7 +46,7 @@ export function windowsOf(seen: Seen): Windows {
   return new Map(
     listedOf("mysql", seen.listed).flatMap(({ copy }) => {
       const catalogue = catalogues.get(copy.host);
-      const window = catalogue && recoverableWindow(copy, catalogue);
+      const window = catalogue && knownWindow(copy, catalogue);
       return window === undefined ? [] : [[copy.key, window] as const];
     }),
   );

@@ -7,7 +7,8 @@ import type { Interval } from "./interval.ts";
 import { nameOf, parseFilesName } from "./names.ts";
 import { isPreserved } from "./preservation.ts";
 import type { Doubt } from "./reconcile.ts";
-import { type RecoverableWindow, recoverableWindow } from "./recoverable-window.ts";
+import type { RecoverableWindow } from "./recoverable-window.ts";
+import { knownWindow } from "./recovery-logs.ts";
 import { ancestorsOf } from "./retention.ts";
 import { isBroken } from "./soundness.ts";
 import { compareCopies } from "./status.ts";
@@ -110,7 +111,7 @@ function serverView(servers: readonly SeenCopy<MysqlCopy>[], logs: readonly Seen
     logs.map(({ copy }) => copy),
     doubts,
   );
-  const window = newest === undefined || logs.length === 0 ? undefined : recoverableWindow(newest, catalogue);
+  const window = newest === undefined || logs.length === 0 ? undefined : knownWindow(newest, catalogue);
   return { ...view, media: "mysql" as const, directory: undefined, window };
 }
 

@@ -51,19 +51,38 @@ export function gapText({ reason, after, before, missing, gtid, why }: BinlogGap
 }
 
 /**
- * As `recoverableWindow()`. A copy of MySQL that does not tell where it ends still knows its GTIDs once a server runs on it; so the
- * log that was written to when the copy began is early enough.
+ * As `recoverableWindow()`, also for a copy of MySQL that does not tell where it ends, such as a clone taken while the server wrote: it knows its
+ * GTIDs once a server runs on it, so the log that was written to when the copy began is early enough.
  */
+export function knownWindow(copy: MysqlCopy, catalogue: BinlogCatalogue): RecoverableWindow | undefined {
+  return windowFrom(copy, catalogue, (logs) => logs.findLast((log) => wasBegun(log, copy)));
+}
+
+/** As `knownWindow()`; where no log is known to be early enough, from the first one on, of which a restore has to prove it. */
 export function windowOf(copy: MysqlCopy, catalogue: BinlogCatalogue): RecoverableWindow | undefined {
+  return windowFrom(copy, catalogue, (logs) => logs.findLast((log) => wasBegun(log, copy)) ?? logs[0]);
+}
+
+function windowFrom(
+  copy: MysqlCopy,
+  catalogue: BinlogCatalogue,
+  pick: (logs: readonly BinlogCopy[]) => BinlogCopy | undefined,
+): RecoverableWindow | undefined {
   const window = recoverableWindow(copy, catalogue);
   if (window !== undefined || copy.vendor === "mariadb") return window;
   for (const { host, logs } of catalogue.timelines.toReversed()) {
     if (host !== copy.host) continue;
-    const log = logs.findLast((each) => wasBegun(each, copy)) ?? logs[0];
-    const found = log && recoverableWindow({ ...copy, binlog: { file: log.name, offset: undefined } }, catalogue);
+    const log = pick(logs);
+    if (log === undefined || hasNameless(logs.slice(logs.indexOf(log)), copy)) continue;
+    const found = recoverableWindow({ ...copy, binlog: { file: log.name, offset: undefined } }, catalogue);
     if (found !== undefined && found.logs.length > 0) return found;
   }
   return undefined;
+}
+
+/** Whether something without a GTID was logged up to the end of the copy: nobody can tell whether the copy holds that. */
+function hasNameless(logs: readonly BinlogCopy[], copy: MysqlCopy): boolean {
+  return logs.some((log) => log.log !== undefined && log.createdAt <= endOf(copy) && loggedIn(log) === undefined);
 }
 
 /** Whether a log was begun before a copy was: it tells whole seconds. */

@@ -133,7 +133,7 @@ function planOn(copy: MysqlCopy, request: RecoveryRequest): RecoveryPlan {
   const tooMuch = excess(copy, request);
   if (tooMuch !== undefined) throw refusal(copy, target, `${tooMuch}, so nothing older can be reached with it`);
   const window = windowOf(copy, catalogue);
-  if (window === undefined) throw refusal(copy, target, "it does not tell where in the binary log it ends");
+  if (window === undefined) throw placeless(copy, target);
   const { logs, joins, warnings } = routeFor(copy, window, request);
   return {
     base,
@@ -148,6 +148,15 @@ function planOn(copy: MysqlCopy, request: RecoveryRequest): RecoveryPlan {
     replayBytes: sumOf(logs, ({ rawBytes }) => rawBytes),
     warnings: [...base.warnings, ...warnings, ...(logs.length === 0 ? [NOTHING_TO_REPLAY] : [])],
   };
+}
+
+function placeless({ key, tool }: MysqlCopy, target: RecoveryTarget): BackupError {
+  const message = `Cannot restore "${key}" ${targetText(target)}: it does not tell where in the binary log it ends`;
+  if (tool !== "clone") return notFound(message);
+  return notFound(
+    message,
+    "Use another copy; of a clone that is taken while the server writes, only GTIDs tell: set gtid_mode=ON.",
+  );
 }
 
 function startOf({ binlog }: MysqlCopy, { logs: [first], joins }: Pick<Route, "logs" | "joins">): RecoveryStart {
