@@ -1,26 +1,20 @@
-import { chmodSync, cpSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, cpSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { PutObjectCommand } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { formatMoment } from "../../src/domain/recovery-target.ts";
 import { Sandbox } from "../support/cli.ts";
 import { GnupgHome } from "../support/gnupg.ts";
 import { filesBelow } from "../support/leftovers.ts";
+import { anyOf, quietMoments, type Span } from "../support/quiet-moments.ts";
+import { lookInto } from "../support/restored.ts";
 import type { Database } from "../support/servers/database.ts";
 import { hasMariadb } from "../support/servers/mariadb.ts";
 import { hasMysql, MYSQL_BIN } from "../support/servers/mysql.ts";
 import { REPLAY_MARIADB, REPLAY_MYSQL, type ReplayVendor } from "../support/servers/replay-source.ts";
 import { hasSeaweed } from "../support/servers/seaweedfs.ts";
 import { hasSshd, type Sshd, sshSection, startSshd } from "../support/servers/sshd.ts";
-import {
-  type Commit,
-  isDoubtful,
-  STEADY_STATE,
-  STEADY_TABLES,
-  steadyState,
-  writeSteadily,
-} from "../support/steady-writer.ts";
+import { type Commit, STEADY_STATE, STEADY_TABLES, steadyState, writeSteadily } from "../support/steady-writer.ts";
 import { BUCKET, type Sections, startSeaweedStore } from "../support/stores.ts";
 
 /** One in each phase of a life, and one more from the first copy to the last phase. */
@@ -37,8 +31,8 @@ const BESIDE = { concurrent: true };
 
 const LINES = ["event_scheduler=OFF"];
 
-/** A time in which nothing happens to the server but writes, in milliseconds since 1970, and what came right before. */
-type Phase = { readonly behind: string; readonly from: number; readonly to: number };
+/** A time in which nothing happens to the server but writes, and what came right before. */
+type Phase = Span & { readonly behind: string };
 
 /** What is restored, and the last row that has to be there. */
 type Moment = {
@@ -192,23 +186,6 @@ function recovering(product: ReplayVendor): void {
     for (const sandbox of sandboxes.values()) sandbox[Symbol.dispose]();
   });
 
-  /** A moment of a phase at which nothing was being written, and the last row before it. */
-  function quiet({ from, to }: Phase): { readonly at: string; readonly last: number } {
-    if (isMariadb) {
-      const [first, count] = [Math.floor(from / 1000) + 1, Math.floor(to / 1000) - Math.floor(from / 1000)];
-      const seconds = Array.from({ length: count }, (_, index) => first + index);
-      const second = anyOf(seconds.filter((each) => !isDoubtful(each * 1000, commits)));
-      const last = commits.findLast(({ acknowledged }) => acknowledged < second * 1000)?.id ?? 0;
-      return { at: formatMoment(second * 1e6), last };
-    }
-    const gaps = commits.flatMap(({ id, sent, acknowledged }, index) => {
-      const gap = (commits[index + 1]?.sent ?? 0) - acknowledged;
-      return sent > from && acknowledged < to && gap >= 3 ? [{ last: id, behind: acknowledged + 1, gap: gap - 2 }] : [];
-    });
-    const { last, behind, gap } = anyOf(gaps);
-    return { at: formatMoment(Math.floor((behind + Math.random() * gap) * 1000)), last };
-  }
-
   function momentIn(index: number): Moment {
     const turn = index % KINDS;
     const which = phases[Math.min(turn, phases.length - 1)];
@@ -225,7 +202,7 @@ function recovering(product: ReplayVendor): void {
     // Behind a restart, and behind everything, from the very first copy on.
     if (turn === 3) return { ...common, target: ["--to-position", place], last: id };
     if (turn === 5) return { ...common, copy: oldest, target: ["--to-gtid", gtid], last: id };
-    const { at, last } = quiet(which);
+    const { at, last } = anyOf(quietMoments(which, commits, isMariadb));
     const copy = turn === 6 ? oldest : "latest";
     return { ...common, copy, target: ["--to-time", at], last };
   }
@@ -236,14 +213,7 @@ function recovering(product: ReplayVendor): void {
     const args = ["restore", "mysql", copy, "--dst", directory, "--cache", sandbox.directory("cache"), ...target];
     const result = await sandbox.run(args);
     if (result.exitCode !== 0 || result.stderr !== "") return `${result.exitCode}: ${result.stderr}`;
-    rmSync(`${directory}/_config`, { recursive: true, force: true });
-    const restored = await product.start({ datadir: directory });
-    try {
-      return await restored.sql(STEADY_STATE);
-    } finally {
-      await restored.stop();
-      rmSync(directory, { recursive: true, force: true });
-    }
+    return lookInto(directory, product.start, ({ sql }) => sql(STEADY_STATE));
   }
 
   test(
@@ -257,12 +227,6 @@ function recovering(product: ReplayVendor): void {
     },
     60_000 + MOMENTS * 20_000,
   );
-}
-
-function anyOf<T>(all: readonly T[]): T {
-  const one = all[Math.floor(Math.random() * all.length)];
-  if (one === undefined) throw new Error("there is none to choose from");
-  return one;
 }
 
 function byText(left: string, right: string): number {

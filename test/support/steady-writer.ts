@@ -5,6 +5,8 @@ import { openSession } from "./servers/session.ts";
 /** One committed row, and what the client saw: milliseconds since 1970 before it was sent and after it was acknowledged. */
 export type Commit = {
   readonly id: number;
+  /** `@@server_id` of the one that committed it. */
+  readonly server: number;
   readonly sent: number;
   readonly acknowledged: number;
   /** As the server spells it, and the place in its logs behind it; `undefined` of one whose answer never came. */
@@ -12,14 +14,15 @@ export type Commit = {
   readonly place: string | undefined;
 };
 
-/** Commits one row after the other, and goes on when the server does. */
+/** Commits one row after the other, and goes on when the server does, or another one in its place: behind the last row that is there. */
 export type SteadyWriter = {
+  /** In order, also those that were lost with a server. */
   readonly commits: readonly Commit[];
   stop(): Promise<void>;
 };
 
 type Options = {
-  /** Of the server, which may have another one after a while. */
+  /** Of the server, which may have another one after a while, or be another server. */
   readonly socket: () => string;
   readonly isMariadb: boolean;
 };
@@ -29,7 +32,8 @@ const PAUSE_MS = 4;
 
 /** Rows with ids 1, 2, 3…, and what the same transactions come to: a transaction that is applied in part, or twice, shows. */
 export const STEADY_TABLES = `CREATE DATABASE shop;
-  CREATE TABLE shop.steady (id INT PRIMARY KEY, v VARCHAR(200), at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6));
+  CREATE TABLE shop.steady (id INT PRIMARY KEY, v VARCHAR(200), at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+    server INT UNSIGNED NOT NULL DEFAULT 0);
   CREATE TABLE shop.total (one INT PRIMARY KEY, n INT, s BIGINT); INSERT INTO shop.total VALUES (1, 0, 0);
   CREATE TRIGGER shop.count AFTER INSERT ON shop.steady FOR EACH ROW UPDATE shop.total SET n = n + 1, s = s + NEW.id;`;
 
@@ -41,32 +45,46 @@ export function steadyState(last: number): string {
   return [last, last, `${last} ${(last * (last + 1)) / 2}`, 0].join("\t");
 }
 
+/** Each row, with the server that committed it: `steadyRows(commits)` when these are all. */
+export const STEADY_ROWS = "SELECT id, server FROM shop.steady ORDER BY id";
+
+export function steadyRows(commits: readonly Pick<Commit, "id" | "server">[]): string {
+  return commits.map(({ id, server }) => `${id}\t${server}`).join("\n");
+}
+
+/** Commits that were not lost: what went over to another server went on behind the last row which that one had. */
+export function survivorsOf(commits: readonly Commit[]): readonly Commit[] {
+  return commits.filter(({ id }, index) => commits.every((later, at) => at <= index || later.id > id));
+}
+
 /** Begin to write. */
 export function writeSteadily({ socket, isMariadb }: Options): SteadyWriter {
   const commits: Commit[] = [];
   const stopping = new AbortController();
   const { signal } = stopping;
+  /** What the next row is called, once anybody knows. */
+  let next: number | undefined;
 
-  async function commit(client: Client): Promise<void> {
-    const id = (commits.at(-1)?.id ?? 0) + 1;
+  async function commit(client: Client, id: number): Promise<void> {
     const sent = Date.now();
-    await client.rows("INSERT INTO shop.steady (id, v) VALUES (?, REPEAT(CHAR(97 + ? % 26), 200))", [id, id]);
+    const values = "(?, REPEAT(CHAR(97 + ? % 26), 200), @@server_id)";
+    await client.rows(`INSERT INTO shop.steady (id, v, server) VALUES ${values}`, [id, id]);
     const acknowledged = Date.now();
     commits.push({ id, sent, acknowledged, ...(await whereabouts(client, isMariadb)) });
+    next = id + 1;
   }
 
   async function session(): Promise<void> {
     await using client = await openSession(socket());
-    const last = Number(await client.value("SELECT COALESCE(MAX(id), 0) FROM shop.steady"));
-    const before = commits.at(-1);
+    const { id, server } = await lastRow(client);
     // It was committed, but the answer was lost with the server.
-    if (last > (before?.id ?? 0)) {
-      const sent = before?.acknowledged ?? 0;
-      commits.push({ id: last, sent, acknowledged: Date.now(), gtid: undefined, place: undefined });
+    if (next !== undefined && id >= next) {
+      const sent = commits.at(-1)?.acknowledged ?? 0;
+      commits.push({ id, server, sent, acknowledged: Date.now(), gtid: undefined, place: undefined });
     }
-    while (!signal.aborted) {
+    for (next = id + 1; !signal.aborted; ) {
       await pause(PAUSE_MS + untilSecondIsOver(Date.now()));
-      if (!signal.aborted) await commit(client);
+      if (!signal.aborted) await commit(client, next);
     }
   }
 
@@ -102,10 +120,28 @@ export function isDoubtful(moment: number, commits: readonly Pick<Commit, "sent"
   return commits.some(({ sent, acknowledged }) => sent <= moment && acknowledged >= moment);
 }
 
+async function lastRow(client: Client): Promise<Pick<Commit, "id" | "server">> {
+  const [row] = await client.rows("SELECT id, server FROM shop.steady ORDER BY id DESC LIMIT 1");
+  const { id = 0, server = 0 } = row ?? {};
+  return { id: Number(id), server: Number(server) };
+}
+
 /** Nobody else writes: the server's end is that of this transaction. */
-async function whereabouts(client: Client, isMariadb: boolean): Promise<Pick<Commit, "gtid" | "place">> {
+async function whereabouts(client: Client, isMariadb: boolean): Promise<Pick<Commit, "server" | "gtid" | "place">> {
   const [row = {}] = await client.rows(isMariadb ? "SHOW MASTER STATUS" : "SHOW BINARY LOG STATUS");
   const { File: file, Position: position, Executed_Gtid_Set: set } = row as Record<string, unknown>;
-  const gtid = isMariadb ? await client.value("SELECT @@last_gtid") : String(set).replace(/:.*?(\d+)$/s, ":$1");
-  return { gtid, place: `${String(file)}:${String(position)}` };
+  const own = isMariadb ? "@@last_gtid" : "@@server_uuid";
+  const [facts = {}] = await client.rows(`SELECT @@server_id AS server, ${own} AS own`);
+  const { server, own: gtid } = facts as Record<string, unknown>;
+  return {
+    server: Number(server),
+    gtid: isMariadb ? String(gtid) : lastOf(String(set), String(gtid)),
+    place: `${String(file)}:${String(position)}`,
+  };
+}
+
+/** The last transaction of a server in a set that may also hold those of others. */
+function lastOf(set: string, uuid: string): string {
+  const [, last] = new RegExp(`${uuid}:[^,]*?(\\d+)(?:,|$)`).exec(set) ?? [];
+  return `${uuid}:${last}`;
 }
