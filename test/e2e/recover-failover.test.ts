@@ -28,7 +28,7 @@ const MOMENTS = Number(process.env["MOMENTS"] ?? KINDS);
 /** MariaDB's logs tell whole seconds: each moment behind the failover has one to itself. */
 const LIFE_MS = { before: 2200, behind: 1000 * (1.2 + (MOMENTS * 3) / KINDS) };
 
-/** Rows that are lost with the old primary before they are archived, and behind that, and what it writes when it is back. */
+/** At least so many rows are archived and reach no replica, reach nobody, and are written by the old primary when it is back. */
 const ALONE = 20;
 
 const SILENT = { exitCode: 0, stdout: "", stderr: "" };
@@ -112,6 +112,7 @@ function recovering(make: Make): void {
     await writer.stop();
     await silently("b", "binlog", "push");
     commits = survivorsOf(writer.commits);
+    // The rows of the new primary have the ids of those that were lost, but not its number.
     expect(writer.commits.length - commits.length).toBeGreaterThan(2 * ALONE);
     moments = {
       before: shuffled(quietMoments(before, commits, isMariadb)),
@@ -134,7 +135,7 @@ function recovering(make: Make): void {
     return { target: ["--to-time", at], last, isJoined: turn > 0 };
   }
 
-  /** Rows up to one of them, with everything that is in them. */
+  /** All that is in the rows up to one of them, also when each was written. */
   async function contentOf({ sql }: Database, last: number): Promise<string> {
     return sql(`SELECT COUNT(*), SUM(CRC32(CONCAT_WS(' ', id, v, at, server))) FROM shop.steady WHERE id <= ${last}`);
   }
