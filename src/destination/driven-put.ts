@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { BackupError } from "../domain/errors.ts";
 import type { Key } from "../domain/key.ts";
 import { untilAborted } from "../lib/abortable.ts";
@@ -87,6 +88,8 @@ export class DrivenPut {
       }
       const upload = await this.#upload.started(signal, expectedBytes);
       this.#sender.send(upload, part);
+      // What is under way gets its turn, however fast the content comes.
+      await nextTurn();
       if (part.isLast) await this.#commit(upload, part.number, measured.digest());
     }
     return measured.digest();

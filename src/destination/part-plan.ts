@@ -9,7 +9,7 @@ const FIRST_PART_BYTES = 5 * MIB;
 const PART_UNIT_BYTES = 256 * 1024;
 
 /** What all buffers of one upload hold together, as long as two parts fit into that. */
-export const POOL_BYTES = 65 * MIB;
+export const POOL_BYTES = 70 * MIB;
 
 /** How much of the parts an expected length may use up; the rest is for content that is longer. */
 const EXPECTED_SHARE = 0.75;
@@ -24,7 +24,7 @@ type PartLimits = Pick<DriverLimits, "leastPartBytes" | "mostPartBytes" | "mostP
  * fits into the number of parts there may be, and memory stays in proportion to the copy.
  *
  * With 10,000 parts and 5 TiB, as S3 has them: 5 MiB up to 5 GB; then a thousandth of what was sent (an eighth more at most, for sizes
- * go in steps); 1.125 GiB from 1.1 TB on. Two parts must fit into memory at least: so the pool has 65 MiB up to 31 GiB, a five-hundredth of
+ * go in steps); 1.125 GiB from 1.1 TB on. Two parts must fit into memory at least: so the pool has 70 MiB up to 31 GiB, a five-hundredth of
  * the copy above that, and 2.25 GiB at most. A length known beforehand keeps them smaller: up to there they have one size.
  */
 export type PartPlan = {

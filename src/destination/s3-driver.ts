@@ -25,7 +25,7 @@ const LIMITS: DriverLimits = {
   mostPartBytes: 5 * 1024 * MIB,
   mostParts: 10_000,
   mostObjectBytes: 5 * 1024 ** 2 * MIB,
-  parallelParts: 12,
+  parallelParts: 13,
   // More would cost memory: what a connection read is garbage that lies about for a while.
   parallelReads: 4,
   isConditional: true,
@@ -66,6 +66,7 @@ class S3Driver implements Driver {
     const deed = { verb: "look up", object: key, permission: "s3:GetObject and s3:ListBucket", signal };
     const { calls } = this.#site;
     return doing(this.#site, deed, async () => {
+      if (!this.#isBucketKnown && (await this.#isMissing(key, { signal }))) return undefined;
       try {
         return await calls.head(key, { signal });
       } catch (error) {
@@ -176,6 +177,23 @@ class S3Driver implements Driver {
   }
 
   /** The answer to HEAD never says why it fails; the one to GET does. */
+  /**
+   * Whether there is a bucket without such an object. A HEAD that finds nothing does not tell what is not there, and to ask again takes as long as
+   * the way there and back.
+   */
+  async #isMissing(key: string, { signal }: DriverCall): Promise<boolean> {
+    try {
+      const { body } = await this.#site.calls.get(key, undefined, { signal });
+      for await (const _ of body);
+      this.#isBucketKnown = true;
+      return false;
+    } catch (error) {
+      if (codeOf(error) !== "NoSuchKey") return false;
+      this.#isBucketKnown = true;
+      return true;
+    }
+  }
+
   async #askAgain(key: string, failure: unknown, { signal }: DriverCall): Promise<StoredObject | undefined> {
     try {
       const { body } = await this.#site.calls.get(key, undefined, { signal });

@@ -79,7 +79,7 @@ function clients({ server, endpoint = server.endpoint, pipe, awsSettings = "", s
   const { region, admin } = server;
   const settings = JSON.stringify({ endpoint, region, admin, certificateFile } satisfies S3Pipe);
   // As the program is started.
-  const ours = `exec env S3_PIPE='${settings}' ${process.execPath} --max-semi-space-size=2 ${pipe}`;
+  const ours = `exec env S3_PIPE='${settings}' NODE_COMPILE_CACHE=${pipe}.cache ${process.execPath} --max-semi-space-size=2 ${pipe}`;
   const keys = `exec env AWS_ACCESS_KEY_ID='${admin.accessKeyId}' AWS_SECRET_ACCESS_KEY='${admin.secretAccessKey}'`;
   const remote = `:s3,provider=Other,env_auth=true,region=${region},endpoint="${endpoint}":${BUCKET}/${KEY}`;
   const rclone = (more: string) =>

@@ -59,13 +59,13 @@ describe("partPlan()", () => {
     expect([nextPartBytes(plan, 0), nextPartBytes(plan, 4 * TIB)]).toEqual([5 * MIB, 5 * MIB]);
   });
 
-  test("partPlan() keeps what is said of S3: 65 MiB up to 31 GiB, a five-hundredth above, 2.25 GiB at most", () => {
+  test("partPlan() keeps what is said of S3: 70 MiB up to 31 GiB, a five-hundredth above, 2.25 GiB at most", () => {
     const plan = partPlan(S3);
     let sent = 0;
     while (sent < 5 * TIB) {
       const pool = Math.max(POOL_BYTES, 2 * nextPartBytes(plan, sent));
-      if (sent < 31 * GIB) expect(pool).toBe(65 * MIB);
-      expect(pool).toBeLessThanOrEqual(Math.min(Math.max(65 * MIB, (sent / 500) * 1.125 + MIB), 2.25 * GIB));
+      if (sent < 31 * GIB) expect(pool).toBe(70 * MIB);
+      expect(pool).toBeLessThanOrEqual(Math.min(Math.max(70 * MIB, (sent / 500) * 1.125 + MIB), 2.25 * GIB));
       sent += nextPartBytes(plan, sent);
     }
   });

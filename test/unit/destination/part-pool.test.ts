@@ -21,10 +21,10 @@ describe("PartPool", () => {
     expect(await third).toBe(first);
   });
 
-  test("take() lends no more than 65 MiB together", async () => {
+  test("take() lends no more than 70 MiB together", async () => {
     const pool = new PartPool(100);
-    const lent = await Promise.all(Array.from({ length: 5 }, () => pool.take(13 * MIB, signal)));
-    const sixth = pool.take(13 * MIB, signal);
+    const lent = await Promise.all(Array.from({ length: 5 }, () => pool.take(14 * MIB, signal)));
+    const sixth = pool.take(14 * MIB, signal);
     expect(await isSettled(sixth)).toBe(false);
     pool.give(lent[0] as Buffer);
     await sixth;
@@ -42,7 +42,7 @@ describe("PartPool", () => {
 
   test("take() forgets buffers that became too small, and what they held is free again", async () => {
     const pool = new PartPool(100);
-    const lent = await Promise.all(Array.from({ length: 13 }, () => pool.take(5 * MIB, signal)));
+    const lent = await Promise.all(Array.from({ length: 14 }, () => pool.take(5 * MIB, signal)));
     const larger = pool.take(10 * MIB, signal);
     pool.give(lent[0] as Buffer);
     expect(await isSettled(larger)).toBe(false);
@@ -58,13 +58,13 @@ describe("PartPool", () => {
       using pool = new PartPool(100);
       for (let bytes = 5 * MIB; bytes < 20 * MIB; bytes += MIB) {
         const lent: Buffer[] = [];
-        while (lent.length < Math.floor((65 * MIB) / bytes)) lent.push(await pool.take(bytes, signal));
+        while (lent.length < Math.floor((70 * MIB) / bytes)) lent.push(await pool.take(bytes, signal));
         most = Math.max(most, held());
         while (lent.length > 0) pool.give(lent.pop() as Buffer);
       }
     };
     await grow();
-    expect(most).toBeLessThan(65 + 16 + 20);
+    expect(most).toBeLessThan(70 + 16 + 20);
     expect(held()).toBeLessThan(20);
   });
 
