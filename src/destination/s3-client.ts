@@ -21,15 +21,13 @@ import type { S3Options } from "./options.ts";
 import type { Writing } from "./s3-conditions.ts";
 import { clientConfig, type S3Tuning, signPayloadsOnlyWithoutTls } from "./s3-config.ts";
 import type { Clocks } from "./s3-failure.ts";
-import { Wire } from "./s3-http.ts";
+import { Wire, type WireRequest } from "./s3-http.ts";
 import { kindOfKey } from "./s3-keys.ts";
+import { S3Parts, type SentPart } from "./s3-parts.ts";
 import { intercepted, presigned } from "./s3-presign.ts";
 
 /** One page of a listing; `next` is handed to the call for the next one. */
 export type Page<T, Next> = { readonly found: readonly T[]; readonly next: Next | undefined };
-
-/** A part as it is named when the object is put together. */
-export type SentPart = { readonly etag: string; readonly crc32: string | undefined };
 
 /** An upload that was begun. */
 export type Begun = { readonly key: string; readonly id: string };
@@ -39,6 +37,11 @@ export type Arriving = {
   readonly body: IncomingMessage;
   readonly bytes: number | undefined;
   readonly contentRange: string | undefined;
+};
+
+/** Signs requests as the SDK does. */
+type Signer = {
+  sign(request: WireRequest, options: { readonly signingDate: Date }): Promise<WireRequest>;
 };
 
 type UploadMarker = { readonly key: string; readonly id: string | undefined };
@@ -51,6 +54,7 @@ export class S3Calls {
   readonly #wire: Wire;
   readonly #client: S3Client;
   readonly #prefix: string;
+  readonly #parts: S3Parts;
 
   constructor(options: S3Options, tuning: S3Tuning) {
     this.#options = options;
@@ -58,6 +62,7 @@ export class S3Calls {
     this.#wire = new Wire(tuning);
     this.#client = new S3Client(clientConfig(options, this.#wire, tuning));
     signPayloadsOnlyWithoutTls(this.#client.middlewareStack);
+    this.#parts = new S3Parts(this.#wire, (request) => this.#signed(request));
   }
 
   /** What the clocks showed when the server last answered. */
@@ -152,16 +157,29 @@ export class S3Calls {
     { number, bytes }: { readonly number: number; readonly bytes: Uint8Array },
     { signal }: DriverCall,
   ): Promise<SentPart> {
+    const checksum = this.#checksum(bytes);
     const command = new UploadPartCommand({
       ...this.#in(upload),
       ...this.#customerKey(),
-      ...this.#checksum(bytes),
+      ...checksum,
       PartNumber: number,
       Body: bytes,
     });
-    const { ETag, ChecksumCRC32 } = await this.#client.send(command, await this.#call(signal));
-    if (ETag === undefined) throw new Error("the server took a part without naming it");
-    return { etag: ETag, crc32: ChecksumCRC32 };
+    const call = await this.#call(signal);
+    const send = () => this.#client.send(command, call);
+    const make = async () => {
+      const made = intercepted(command.middlewareStack);
+      await send();
+      return made();
+    };
+    const part = { number, bytes, crc32: checksum.ChecksumCRC32 };
+    return this.#parts.send(upload, part, { sdk: { send, make }, signal });
+  }
+
+  async #signed(request: WireRequest): Promise<WireRequest> {
+    const { config } = this.#client;
+    const signer = (await config.signer()) as Signer;
+    return signer.sign(request, { signingDate: new Date(Date.now() + config.systemClockOffset) });
   }
 
   /** Put the object together; on condition, unless its key is taken. */

@@ -205,8 +205,12 @@ function bytesOf(body: unknown): Uint8Array {
 
 /** The URL of a request. */
 export function formatUrl(request: WireRequest): string {
-  const { protocol, hostname, port } = request;
-  return `${protocol}//${hostname}${port === undefined ? "" : `:${port}`}${pathOf(request)}`;
+  return `${request.protocol}//${hostOf(request)}${pathOf(request)}`;
+}
+
+/** The server of a request, as its header names it. */
+export function hostOf({ hostname, port }: WireRequest): string {
+  return port === undefined ? hostname : `${hostname}:${port}`;
 }
 
 function pathOf({ path, query }: WireRequest): string {

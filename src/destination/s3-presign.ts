@@ -1,4 +1,4 @@
-import { formatUrl, type WireRequest } from "./s3-http.ts";
+import { formatUrl, hostOf, type WireRequest } from "./s3-http.ts";
 
 /** The longest time that S3 honours a URL for. */
 export const MOST_SHARED_SECONDS = 7 * 24 * 3600;
@@ -42,8 +42,4 @@ export async function presigned(
   const bare = { ...request, headers };
   const signed = await (signer as Presigner).presign(bare, { expiresIn: expiresSeconds, signingDate: now });
   return formatUrl(signed);
-}
-
-function hostOf({ hostname, port }: WireRequest): string {
-  return port === undefined ? hostname : `${hostname}:${port}`;
 }

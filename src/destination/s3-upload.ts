@@ -1,8 +1,9 @@
 import type { DriverCall, Upload, WholeObject } from "./driver.ts";
 import { pause } from "./pause.ts";
-import type { Begun, SentPart } from "./s3-client.ts";
+import type { Begun } from "./s3-client.ts";
 import { atTheSameTime, doing, refusal, type S3Site } from "./s3-deeds.ts";
 import { statusOf } from "./s3-failure.ts";
+import type { SentPart } from "./s3-parts.ts";
 
 const ABORT_TRIES = 6;
 const ABORT_WAIT_MS = 250;
