@@ -62,7 +62,7 @@ export class S3Calls {
     this.#wire = new Wire(tuning);
     this.#client = new S3Client(clientConfig(options, this.#wire, tuning));
     signPayloadsOnlyWithoutTls(this.#client.middlewareStack);
-    this.#parts = new S3Parts(this.#wire, (request) => this.#signed(request));
+    this.#parts = new S3Parts(this.#wire);
   }
 
   /** What the clocks showed when the server last answered. */
@@ -166,14 +166,13 @@ export class S3Calls {
       Body: bytes,
     });
     const call = await this.#call(signal);
-    const send = () => this.#client.send(command, call);
     const make = async () => {
       const made = intercepted(command.middlewareStack);
-      await send();
+      await this.#client.send(command, call);
       return made();
     };
-    const part = { number, bytes, crc32: checksum.ChecksumCRC32 };
-    return this.#parts.send(upload, part, { sdk: { send, make }, signal });
+    const sign = (request: WireRequest) => this.#signed(request);
+    return this.#parts.send(upload, { number, bytes, crc32: checksum.ChecksumCRC32 }, { make, sign, signal });
   }
 
   async #signed(request: WireRequest): Promise<WireRequest> {

@@ -176,7 +176,6 @@ class S3Driver implements Driver {
     }
   }
 
-  /** The answer to HEAD never says why it fails; the one to GET does. */
   /**
    * Whether there is a bucket without such an object. A HEAD that finds nothing does not tell what is not there, and to ask again takes as long as
    * the way there and back.
@@ -194,6 +193,7 @@ class S3Driver implements Driver {
     }
   }
 
+  /** The answer to HEAD never says why it fails; the one to GET does. */
   async #askAgain(key: string, failure: unknown, { signal }: DriverCall): Promise<StoredObject | undefined> {
     try {
       const { body } = await this.#site.calls.get(key, undefined, { signal });

@@ -1,3 +1,4 @@
+import type { DriverCall } from "./driver.ts";
 import { hostOf, type Wire, type WireRequest, type WireResponse } from "./s3-http.ts";
 
 /** A part as it is named when the object is put together. */
@@ -11,48 +12,43 @@ const CRC32 = "x-amz-checksum-crc32";
 /** Of what a server says when it refuses something. */
 const MOST_ANSWER_BYTES = 64 * 1024;
 
-/** The SDK's own way to send the same part. */
-type Sdk = {
-  send(): Promise<{ readonly ETag?: string | undefined; readonly ChecksumCRC32?: string | undefined }>;
-  /** The request as it would be sent, but for the signature. */
-  make(): Promise<WireRequest>;
+/** How the SDK makes the request for a part, but for the signature, and how it signs one. */
+type Making = {
+  readonly make: () => Promise<WireRequest>;
+  readonly sign: (request: WireRequest) => Promise<WireRequest>;
 };
 
 /**
  * Sends the parts of uploads. The SDK makes the request for one of them, and the others are made of that: to let it make each costs as much CPU as
- * to encrypt and send a part. After a refusal it gets the rest of that upload: it finds out about clocks that are wrong.
+ * to encrypt and send a part.
  */
 export class S3Parts {
   readonly #wire: Wire;
-  readonly #sign: (request: WireRequest) => Promise<WireRequest>;
   /** By upload, the request for one of its parts, without the bytes. */
   readonly #models = new WeakMap<object, WireRequest>();
-  readonly #refused = new WeakSet<object>();
 
-  constructor(wire: Wire, sign: (request: WireRequest) => Promise<WireRequest>) {
+  constructor(wire: Wire) {
     this.#wire = wire;
-    this.#sign = sign;
   }
 
-  /** @throws {Error} as the SDK does, whoever sends it. */
-  async send(upload: object, part: PartToSend, { sdk, signal }: { sdk: Sdk; signal: AbortSignal }): Promise<SentPart> {
-    if (this.#refused.has(upload)) {
-      const { ETag, ChecksumCRC32 } = await sdk.send();
-      return sentPart(ETag, ChecksumCRC32);
-    }
-    const model = this.#models.get(upload) ?? (await sdk.make());
-    this.#models.set(upload, { ...model, body: undefined });
-    const { response } = await this.#wire.handle(await this.#sign(partRequest(model, part)), { abortSignal: signal });
+  /** @throws {Error} as the SDK does. */
+  async send(upload: object, part: PartToSend, { make, sign, signal }: Making & DriverCall): Promise<SentPart> {
+    const request = await sign(partRequest(await this.#modelOf(upload, make), part));
+    const { response } = await this.#wire.handle(request, { abortSignal: signal });
     const said = await textOf(response);
-    if (response.statusCode === 200) return sentPart(response.headers["etag"], response.headers[CRC32]);
-    this.#refused.add(upload);
-    throw refusalOf(response, said);
+    if (response.statusCode !== 200) throw refusalOf(response, said);
+    const { etag, [CRC32]: crc32 } = response.headers;
+    if (etag === undefined) throw new Error("the server took a part without naming it");
+    return { etag, crc32 };
   }
-}
 
-function sentPart(etag: string | undefined, crc32: string | undefined): SentPart {
-  if (etag === undefined) throw new Error("the server took a part without naming it");
-  return { etag, crc32 };
+  async #modelOf(upload: object, make: Making["make"]): Promise<WireRequest> {
+    const known = this.#models.get(upload);
+    if (known !== undefined) return known;
+    const made = { ...(await make()), body: undefined };
+    this.#models.set(upload, made);
+    return made;
+  }
 }
 
 /** The request for a part, of that for another one: they differ in number, bytes and checksum. */
