@@ -183,7 +183,8 @@ class S3Driver implements Driver {
   async #isMissing(key: string, { signal }: DriverCall): Promise<boolean> {
     try {
       const { body } = await this.#site.calls.get(key, undefined, { signal });
-      for await (const _ of body);
+      // Not read to its end: some servers send all of an object where one byte was asked for.
+      body.destroy();
       this.#isBucketKnown = true;
       return false;
     } catch (error) {
