@@ -1,3 +1,4 @@
+import type { BinlogFacts } from "../../src/domain/binlog.ts";
 import type { BinlogCopy, FilesCopy, MysqlFullCopy, MysqlIncrementalCopy } from "../../src/domain/copy.ts";
 import type { Interval } from "../../src/domain/interval.ts";
 import { type Key, toKey } from "../../src/domain/key.ts";
@@ -85,6 +86,26 @@ export function binlogCopy(number: number, createdAt: Date, facts: Partial<Binlo
     serverVersion: undefined,
     gtid: undefined,
     log: undefined,
+    ...facts,
+  };
+}
+
+/** What was found in a binary log of MariaDB with ten transactions, the last event of which is of `lastAt`. */
+export function binlogFacts(lastAt: Date, facts: Partial<BinlogFacts> = {}): BinlogFacts {
+  return {
+    flavour: "mariadb",
+    serverId: 1,
+    head: "00",
+    checksums: true,
+    firstOffset: 256,
+    endOffset: 1000,
+    end: "rotated",
+    inUse: false,
+    transactions: 10,
+    lastAt,
+    firstCommitAt: undefined,
+    lastCommitAt: undefined,
+    previousGtid: undefined,
     ...facts,
   };
 }

@@ -1,32 +1,12 @@
 import { expect, test } from "vitest";
-import type { BinlogFacts } from "../../../src/domain/binlog.ts";
 import { catalogueOf } from "../../../src/domain/binlog-catalogue.ts";
 import { describeGap } from "../../../src/domain/binlog-gap.ts";
 import { expiredBinlogs } from "../../../src/domain/binlog-retention.ts";
 import type { BinlogCopy } from "../../../src/domain/copy.ts";
 import { neededBy, recoverableWindow } from "../../../src/domain/recoverable-window.ts";
-import { at, binlogCopy, fullCopy } from "../../support/copies.ts";
+import { at, binlogCopy, binlogFacts, fullCopy } from "../../support/copies.ts";
 
 const UUID = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
-
-function facts(lastAt: Date, log: Partial<BinlogFacts> = {}): BinlogFacts {
-  return {
-    flavour: "mariadb",
-    serverId: 1,
-    head: "00",
-    checksums: true,
-    firstOffset: 256,
-    endOffset: 1000,
-    end: "rotated",
-    inUse: false,
-    transactions: 10,
-    lastAt,
-    firstCommitAt: undefined,
-    lastCommitAt: undefined,
-    previousGtid: undefined,
-    ...log,
-  };
-}
 
 /** A log of one hour, with ten transactions from `10 * number` on. */
 function hour(number: number, more: Partial<BinlogCopy> = {}): BinlogCopy {
@@ -34,7 +14,7 @@ function hour(number: number, more: Partial<BinlogCopy> = {}): BinlogCopy {
   return binlogCopy(number, at(1, number), {
     rawBytes: 1044,
     gtid: `0-1-${number * 10 + 10}`,
-    log: facts(at(1, number + 1), { previousGtid }),
+    log: binlogFacts(at(1, number + 1), { previousGtid }),
     ...more,
   });
 }
@@ -44,7 +24,7 @@ function mysqlHour(number: number, more: Partial<BinlogCopy> = {}): BinlogCopy {
   return hour(number, {
     gtid: `${UUID}:${number * 10 + 1}-${number * 10 + 10}`,
     serverUuid: UUID,
-    log: facts(at(1, number + 1), { flavour: "mysql", previousGtid }),
+    log: binlogFacts(at(1, number + 1), { flavour: "mysql", previousGtid }),
     ...more,
   });
 }
@@ -82,7 +62,7 @@ test("recoverableWindow() ends before a log that is missing", () => {
 });
 
 test("recoverableWindow() knows that nothing was in a missing log when GTIDs go on", () => {
-  const next = hour(5, { log: facts(at(1, 6), { previousGtid: "0-1-30" }) });
+  const next = hour(5, { log: binlogFacts(at(1, 6), { previousGtid: "0-1-30" }) });
   const window = recoverableWindow(copyIn(1), catalogueOf([hour(1), hour(2), next]));
   expect(names(window?.logs ?? [])).toBe("125");
   expect(window?.gaps).toEqual([]);
@@ -98,7 +78,7 @@ test.each([
   ["less was logged than before", { previousGtid: "0-1-25" }, undefined],
   ["another domain came in", { previousGtid: "0-1-30,7-1-1" }, "0-1-30,7-1-1"],
 ])("recoverableWindow() ends where GTIDs do not go on: %s", (_, log, gtid) => {
-  const next = hour(3, { log: facts(at(1, 4), log) });
+  const next = hour(3, { log: binlogFacts(at(1, 4), log) });
   const window = recoverableWindow(copyIn(1), catalogueOf([hour(1), hour(2), next]));
   expect(window?.gaps).toMatchObject([{ reason: "mismatch", after: "mysql-bin.000002", gtid }]);
   expect(names(window?.logs ?? [])).toBe("12");
@@ -122,12 +102,16 @@ test("recoverableWindow() ends before a damaged log, and before one that is gone
 });
 
 test("recoverableWindow() crosses the end of a crashed log only where GTIDs prove that nothing is lost", () => {
-  const torn = hour(2, { log: facts(at(1, 3), { previousGtid: "0-1-20", end: "torn" }) });
+  const torn = hour(2, { log: binlogFacts(at(1, 3), { previousGtid: "0-1-20", end: "torn" }) });
   expect(recoverableWindow(copyIn(1), catalogueOf([hour(1), torn, hour(3)]))?.gaps).toEqual([]);
   const blind = [1, 2, 3].map((number) =>
     hour(number, {
       gtid: undefined,
-      log: facts(at(1, number + 1), { flavour: "mysql", previousGtid: "", end: number === 2 ? "torn" : "rotated" }),
+      log: binlogFacts(at(1, number + 1), {
+        flavour: "mysql",
+        previousGtid: "",
+        end: number === 2 ? "torn" : "rotated",
+      }),
     }),
   );
   const copy = { ...copyIn(1), vendor: "oracle" } as const;
@@ -140,7 +124,7 @@ test("recoverableWindow() takes the log of the right incarnation, and ends with 
     binlogCopy(number, at(1, 12 + number), {
       incarnation,
       rawBytes: 1044,
-      log: facts(at(1, 13 + number), { previousGtid: number === 1 ? "" : `0-1-${number}` }),
+      log: binlogFacts(at(1, 13 + number), { previousGtid: number === 1 ? "" : `0-1-${number}` }),
       gtid: `0-1-${number + 1}`,
     }),
   );

@@ -1,24 +1,10 @@
 import { expect, test } from "vitest";
-import { type BinlogFacts, parseGtidState } from "../../../src/domain/binlog.ts";
+import { parseGtidState } from "../../../src/domain/binlog.ts";
 import type { BinlogCopy } from "../../../src/domain/copy.ts";
 import { type PurgeFacts, whyKept } from "../../../src/domain/purge-plan.ts";
-import { at, binlogCopy } from "../../support/copies.ts";
+import { at, binlogCopy, binlogFacts } from "../../support/copies.ts";
 
-const LOG: BinlogFacts = {
-  flavour: "mariadb",
-  serverId: 1,
-  head: "00",
-  checksums: true,
-  firstOffset: 256,
-  endOffset: 1000,
-  end: "rotated",
-  inUse: false,
-  transactions: 10,
-  lastAt: at(1, 2),
-  firstCommitAt: undefined,
-  lastCommitAt: undefined,
-  previousGtid: "0-1-10",
-};
+const LOG = binlogFacts(at(1, 2), { previousGtid: "0-1-10" });
 
 const FACTS: PurgeFacts = { flavour: "mariadb", doubts: new Set(), peers: [], keepSeconds: 0, now: at(3) };
 

@@ -5,7 +5,7 @@ import { fleetOf } from "../../../src/domain/fleet.ts";
 import { knownWindow, windowOf } from "../../../src/domain/recovery-logs.ts";
 import { planRecovery } from "../../../src/domain/recovery-plan.ts";
 import { gtidFilter } from "../../../src/domain/recovery-target.ts";
-import { at, binlogCopy, fullCopy } from "../../support/copies.ts";
+import { at, binlogCopy, binlogFacts, fullCopy } from "../../support/copies.ts";
 
 const UUID = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
 
@@ -14,21 +14,7 @@ function hour(number: number, more: Partial<BinlogCopy> = {}): BinlogCopy {
   return binlogCopy(number, at(1, number), {
     gtid: `${UUID}:${number * 10 + 1}-${number * 10 + 10}`,
     serverUuid: UUID,
-    log: {
-      flavour: "mysql",
-      serverId: 1,
-      head: "00",
-      checksums: true,
-      firstOffset: 256,
-      endOffset: 1000,
-      end: "rotated",
-      inUse: false,
-      transactions: 10,
-      lastAt: at(1, number + 1),
-      firstCommitAt: undefined,
-      lastCommitAt: undefined,
-      previousGtid: `${UUID}:1-${number * 10}`,
-    },
+    log: binlogFacts(at(1, number + 1), { flavour: "mysql", previousGtid: `${UUID}:1-${number * 10}` }),
     ...more,
   });
 }

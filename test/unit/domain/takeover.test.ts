@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type BinlogFacts, parseGtidState } from "../../../src/domain/binlog.ts";
+import { parseGtidState } from "../../../src/domain/binlog.ts";
 import { catalogueOf } from "../../../src/domain/binlog-catalogue.ts";
 import { describeGap } from "../../../src/domain/binlog-gap.ts";
 import { timelineOf } from "../../../src/domain/binlog-incarnation.ts";
@@ -10,28 +10,14 @@ import { parseGtidSet } from "../../../src/domain/gtid-set.ts";
 import { namedBy } from "../../../src/domain/logged.ts";
 import { recoverableWindow } from "../../../src/domain/recoverable-window.ts";
 import { planTakeover, reopened, type Takeover, withTakeover } from "../../../src/domain/takeover.ts";
-import { at, binlogCopy, fullCopy } from "../../support/copies.ts";
+import { at, binlogCopy, binlogFacts, fullCopy } from "../../support/copies.ts";
 
 const OLD = { uuid: undefined, serverId: 1 };
 const NEW = { uuid: undefined, serverId: 2, host: "db8" };
 
 /** A log of one hour with ten transactions from `10 * number` on. */
 function hour(number: number, more: Partial<BinlogCopy> = {}, serverId = 1): BinlogCopy {
-  const log: BinlogFacts = {
-    flavour: "mariadb",
-    serverId,
-    head: "00",
-    checksums: true,
-    firstOffset: 256,
-    endOffset: 1000,
-    end: "rotated",
-    inUse: false,
-    transactions: 10,
-    lastAt: at(1, number + 1),
-    firstCommitAt: undefined,
-    lastCommitAt: undefined,
-    previousGtid: `0-1-${number * 10}`,
-  };
+  const log = binlogFacts(at(1, number + 1), { serverId, previousGtid: `0-1-${number * 10}` });
   return binlogCopy(number, at(1, number), { rawBytes: 1044, gtid: `0-1-${number * 10 + 10}`, log, ...more });
 }
 

@@ -9,7 +9,7 @@ import { expireHostBinlogs, type Forebears } from "../../../src/job/expire-binlo
 import { listCopies } from "../../../src/job/list.ts";
 import { Manifests } from "../../../src/status/manifests.ts";
 import { StatusStore } from "../../../src/status/store.ts";
-import { at, binlogCopy, fullCopy } from "../../support/copies.ts";
+import { at, binlogCopy, binlogFacts, fullCopy } from "../../support/copies.ts";
 import { MemoryDestination } from "../../support/memory-destination.ts";
 
 const { signal } = new AbortController();
@@ -23,22 +23,12 @@ function log(number: number, host: string, serverId: number): BinlogCopy {
   return {
     ...copy,
     key: toKey(`${host}/binlog/${copy.name}.gz`),
-    log: {
-      flavour: "mariadb",
+    log: binlogFacts(at(1, number + 1), {
       serverId,
       head: `${serverId}-${number}`,
-      checksums: true,
-      firstOffset: 256,
-      endOffset: 1000,
-      end: "rotated",
-      inUse: false,
-      transactions: 10,
-      lastAt: at(1, number + 1),
-      firstCommitAt: undefined,
-      lastCommitAt: undefined,
       previousGtid: `0-${number > 3 ? 2 : 1}-${number * 10}`,
       logged: `0-${writer}:${number * 10 + 1}-${number * 10 + 10}`,
-    },
+    }),
   };
 }
 
